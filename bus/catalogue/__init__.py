@@ -1,0 +1,1 @@
+"""Catalogue as code: resource kinds, workspaces, plan and apply."""

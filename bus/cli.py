@@ -1,0 +1,65 @@
+"""The command `bus`: each subcommand is one module of `bus.commands`, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from bus import __version__
+from bus.errors import BusError
+
+COMMANDS = {
+    "apply": "Make Kafka, registry and catalogue what the workspace says.",
+    "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
+    "kafka": "Run a real Apache Kafka broker on this machine, data on disk.",
+    "plan": "Show what `apply` would change.",
+    "registry": "Serve the Confluent-compatible schema registry.",
+    "validate": "Check a workspace, with file and line of every finding.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and imports one only to run it or to show its help."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command `bus.commands.<name>:command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"bus.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands from the table above, so that `--help` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bus")
+def bus() -> None:
+    """Shuniu (枢纽): departments' changes in, shared records out, to each subscriber what it is entitled to.
+
+    Settings come from options or the environment: KAFKA_BOOTSTRAP, BUS_REGISTRY_URL, BUS_ID, BUS_DATA_DIR …
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line. A mistake of the user's ends with what, where and how to mend it; never with a traceback."""
+    try:
+        sys.exit(bus.main(arguments, prog_name="bus", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except BusError as error:
+        click.echo(f"bus: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""One module per subcommand of `bus`; each defines `command`."""

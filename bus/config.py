@@ -1,0 +1,93 @@
+"""How a process reaches Kafka and the registry, and which bus it belongs to.
+
+Secrets come from the environment or a file, never from the catalogue. Every setting has one environment variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping  # noqa: TC003  (pydantic evaluates it)
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from bus.errors import ConfigError
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+ENVIRONMENT = {
+    "bootstrap": "KAFKA_BOOTSTRAP",
+    "security_protocol": "KAFKA_SECURITY_PROTOCOL",
+    "sasl_mechanism": "KAFKA_SASL_MECHANISM",
+    "username": "KAFKA_USERNAME",
+    "password": "KAFKA_PASSWORD",
+    "ca_file": "KAFKA_CA_FILE",
+    "registry_url": "BUS_REGISTRY_URL",
+    "bus_id": "BUS_ID",
+    "lanes": "BUS_LANES",
+    "data_dir": "BUS_DATA_DIR",
+}
+
+
+class Connection(BaseModel):
+    """A Kafka cluster and how to log in there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap: str = Field(default="127.0.0.1:9092", description="host:port, several separated by commas")
+    security_protocol: Protocol = "PLAINTEXT"
+    sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the brokers' certificates"
+    )
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _has_ports(cls, value: str) -> str:
+        for server in value.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"{server!r} is not host:port")
+        return value
+
+
+class Settings(BaseModel):
+    """What one process of the bus needs to know.
+
+    Attributes:
+        bus_id: the name of this bus in `ce_source`; a bus refuses records that bear its own id from elsewhere.
+        lanes: units of ownership of the data path, fixed for the life of a cluster.
+        data_dir: where embedded Kafka keeps its data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka: Connection = Connection()
+    registry_url: str = "http://127.0.0.1:8081"
+    bus_id: str = Field(default="shuniu", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    lanes: int = Field(default=16, ge=1, le=256)
+    data_dir: Path = Path(".bus")
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:
+        """The settings from the environment, overridden by those that are given and not None.
+
+        Raises:
+            ConfigError: a setting cannot be used; names the variable, never a secret's value.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, object] = {n: environment[v] for n, v in ENVIRONMENT.items() if environment.get(v)}
+        values.update({name: value for name, value in given.items() if value is not None})
+        kafka = {name: values.pop(name) for name in Connection.model_fields if name in values}
+        try:
+            return cls.model_validate({"kafka": kafka, **values})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = str(first["loc"][-1])
+            raise ConfigError(
+                f"{name}: {first['msg']}", where=f"option --{name.replace('_', '-')} or {ENVIRONMENT.get(name, name)}"
+            ) from None

@@ -1,0 +1,1 @@
+"""What one elected process does: catalogue writes, health."""

@@ -1,0 +1,1 @@
+"""A schema registry over the `_schemas` topic that Confluent's clients take for their own."""

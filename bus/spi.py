@@ -1,0 +1,212 @@
+"""What an adapter is: one class and one configuration model that know their source, and nothing else.
+
+An adapter never sees Kafka, Avro bytes or topics. The runtime around it does, once for all adapters: batching,
+encoding, schema registration, transactions, positions, key changes, snapshot brackets, back pressure, retries.
+
+The contract, in the order of a life: the class is constructed with its validated configuration; `check()`;
+`discover()`; `read()` until it is closed, with `acknowledge()` beside it; `close()`. The whole contract stands in
+`adapters/SPEC.md`, and `bus.testing` proves it for any adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bus.errors import Finding, Severity, SourceRefusedError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+__all__ = [
+    "Adapter",
+    "AdapterConfig",
+    "Batch",
+    "Capabilities",
+    "Change",
+    "Finding",
+    "Op",
+    "Position",
+    "Severity",
+    "Snapshot",
+    "SourceDataset",
+    "SourceRefusedError",
+    "SourceUnavailableError",
+]
+
+Row = dict[str, Any]
+
+
+class Op(StrEnum):
+    """What happened to a row; the symbols of the envelope's `op`."""
+
+    CREATE = "c"
+    UPDATE = "u"
+    DELETE = "d"
+    READ = "r"
+
+
+class Snapshot(StrEnum):
+    """Where a batch stands in a full snapshot of one dataset."""
+
+    BEGIN = "begin"
+    END = "end"
+
+
+class AdapterConfig(BaseModel):
+    """Base of every adapter's configuration; secrets are `SecretStr` and come from the environment or a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can tell of its source; published in the catalogue, verified by the conformance kit.
+
+    Attributes:
+        deletes: deletions are reported.
+        before_images: updates and deletes carry the row as it was.
+        snapshot: a full copy can be read, without a gap to the changes after it.
+        resumable: reading can start again from a position.
+        ordered: changes of one key come in the order of the source's commits.
+        latency_seconds: typical time from the source's commit to `read` yielding the change.
+    """
+
+    deletes: bool
+    before_images: bool
+    snapshot: bool
+    resumable: bool
+    ordered: bool
+    latency_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the source.
+
+    Attributes:
+        unit: the source's own unit that can be read again from its start and is then the same, row for row: a
+            transaction's commit LSN, a snapshot, a file. Opaque to the runtime, which stores it and hands it back.
+        row: number of the unit's rows up to and including this one, from 1; 0 is the start of the unit.
+
+    After a restart `read` begins at the start of the unit of `resume_from`, or at any later unit if it can tell that
+    the runtime has all of it; the runtime drops the rows up to `row`. So a huge unit can be cut anywhere.
+    """
+
+    unit: str
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDataset:
+    """A dataset as the source describes it.
+
+    Attributes:
+        name: the source's own name, `public.population`.
+        schema: Avro schema of a row (a record), from the source's column types; comments as `doc`.
+        primary_key: fields that identify a row for the source; empty if it knows none.
+        before_image: fields that the before-image of an update or delete holds.
+        unique: sets of fields that the source keeps unique and not null.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    primary_key: tuple[str, ...] = ()
+    before_image: frozenset[str] = frozenset()
+    unique: tuple[frozenset[str], ...] = ()
+
+
+@dataclass(slots=True)
+class Change:
+    """One change of one row. Not frozen, because millions of them are made; nobody changes one.
+
+    Attributes:
+        dataset: the source's name of the dataset.
+        op: what happened.
+        before: the row before it, whole or as far as the source tells; None for a creation or a snapshot's row.
+        after: the row after it, whole; None for a deletion.
+        row: number of the change in its unit, from 1.
+    """
+
+    dataset: str
+    op: Op
+    before: Row | None
+    after: Row | None
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive changes of one unit.
+
+    Attributes:
+        unit: see `Position.unit`; all changes of the batch belong to it.
+        changes: in the source's order; may be empty (a unit that touched nothing of ours moves the position on).
+        last: the unit ends with this batch. A unit may come in several batches; only the last one has it.
+        time: source commit time, microseconds since 1970 in UTC.
+        transaction: the source's own transaction id, if it has one.
+        snapshot: the batch begins, or ends, a full snapshot of `datasets`.
+        datasets: the datasets whose snapshot begins or ends here.
+        schemas: datasets whose row schema is new as of this batch, in place of what `discover` told.
+    """
+
+    unit: str
+    changes: Sequence[Change] = ()
+    last: bool = True
+    time: int = 0
+    transaction: str | None = None
+    snapshot: Snapshot | None = None
+    datasets: tuple[str, ...] = ()
+    schemas: Mapping[str, SourceDataset] = field(default_factory=dict)
+
+
+ConfigT = TypeVar("ConfigT", bound=AdapterConfig)
+
+
+class Adapter(Generic[ConfigT]):
+    """Base class of adapters: what the runtime calls, and what may be left as it is."""
+
+    kind: ClassVar[str]
+    """The name under which it is registered in the entry-point group `bus.adapters`."""
+
+    config_model: ClassVar[type[AdapterConfig]]
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, name: str, config: ConfigT) -> None:
+        """An adapter named as in the workspace, with its validated configuration. Opens nothing yet."""
+        self.name = name
+        self.config = config
+
+    async def check(self, datasets: Sequence[str], keys: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+        """What stands in the way of reading these datasets by these keys; each finding with its fix.
+
+        Raises:
+            SourceUnavailableError: the source does not answer.
+        """
+        raise NotImplementedError
+
+    async def discover(self) -> list[SourceDataset]:
+        """The datasets that the source offers.
+
+        Raises:
+            SourceUnavailableError: the source does not answer.
+        """
+        raise NotImplementedError
+
+    def read(self, datasets: Sequence[str], resume_from: Position | None) -> AsyncIterator[Batch]:
+        """Batches without end: a full snapshot first when `resume_from` is None, then the changes after it.
+
+        Raises:
+            SourceUnavailableError: the source does not answer; the runtime waits and calls `read` again.
+            SourceRefusedError: the position is gone (slot dropped, log cut); only a new snapshot helps.
+        """
+        raise NotImplementedError
+
+    async def acknowledge(self, position: Position) -> None:
+        """Everything up to here is durable on Kafka: the source may forget it."""
+
+    async def close(self) -> None:
+        """Let go of the source. May be called at any time, also twice."""

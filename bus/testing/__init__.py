@@ -1,0 +1,1 @@
+"""What ships for tests: a conformance kit for adapters, and real servers as pytest fixtures."""

@@ -1,0 +1,204 @@
+"""What stands on the wire: topic names, keys, the Confluent frame and the CloudEvents headers.
+
+Sources: Confluent wire format (byte 0, 4-byte big-endian schema id, Avro body); CloudEvents 1.0.2 Kafka protocol
+binding, binary content mode. Golden bytes of all of it stand in `tests/compatibility/`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bus.errors import BusError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Header = tuple[str, bytes]
+Headers = list[Header]
+
+FRAME_BYTES: Final = 5
+SPEC_VERSION: Final = b"1.0"
+MAX_TOPIC_NAME: Final = 249
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class BadFrameError(BusError):
+    """The bytes are not in the Confluent wire format."""
+
+
+class BadKeyError(BusError):
+    """A key field has no value that can stand in a key."""
+
+
+def raw_topic(dataset: str) -> str:
+    """`raw.<dept>.<dataset>`; a Dataset's name is already `<dept>.<dataset>`."""
+    return f"raw.{dataset}"
+
+
+def dlq_topic(dataset: str) -> str:
+    """`dlq.<dept>.<dataset>`."""
+    return f"dlq.{dataset}"
+
+
+def shared_topic(entity: str) -> str:
+    """`shared.<domain>.<entity>`; an Entity's name is already `<domain>.<entity>`."""
+    return f"shared.{entity}"
+
+
+def view_topic(view: str, revision: int) -> str:
+    """`view.<name>.v<N>`."""
+    return f"view.{view}.v{revision}"
+
+
+def positions_topic(department: str) -> str:
+    """`_bus.positions.<dept>`."""
+    return f"_bus.positions.{department}"
+
+
+def subject(topic: str) -> str:
+    """The value subject of a topic (TopicNameStrategy)."""
+    return f"{topic}-value"
+
+
+def topic_name_faults(name: str) -> str:
+    """Why Kafka, or this bus, would not take the name; empty if it would."""
+    if not name or len(name) > MAX_TOPIC_NAME:
+        return f"has {len(name)} characters; 1 to {MAX_TOPIC_NAME} are allowed"
+    if not _TOPIC_NAME.fullmatch(name):
+        return "may only hold ASCII letters, digits, '.', '_' and '-'"
+    return ""
+
+
+def key_text(value: object) -> str:
+    """One key field as text: the form that stands in a key, the same for every source system.
+
+    Raises:
+        BadKeyError: null, or a type that has no one text form (floats, containers).
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | uuid.UUID():
+            return str(value)
+        case decimal.Decimal():
+            return format(value, "f")
+        case dt.datetime():
+            aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+            return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case _:
+            raise BadKeyError(f"a value of type {type(value).__name__}")
+
+
+def encode_key(texts: Sequence[str]) -> bytes:
+    """A record key: one field as it is, several as a compact JSON array of strings, in UTF-8."""
+    if len(texts) == 1:
+        return texts[0].encode()
+    return json.dumps(list(texts), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_key(key: bytes, fields: int) -> list[str]:
+    """The texts of a record key of so many fields.
+
+    Raises:
+        BadKeyError: not UTF-8, or not an array of so many strings.
+    """
+    try:
+        text = key.decode()
+        if fields == 1:
+            return [text]
+        texts = json.loads(text)
+    except ValueError:
+        raise BadKeyError("the key is not UTF-8 or not JSON") from None
+    if not isinstance(texts, list) or len(texts) != fields or not all(isinstance(t, str) for t in texts):
+        raise BadKeyError(f"the key is not an array of {fields} strings")
+    return texts
+
+
+def frame(schema_id: int) -> bytes:
+    """The five bytes before an Avro body."""
+    return b"\0" + schema_id.to_bytes(4, "big")
+
+
+def schema_id(value: bytes) -> int:
+    """The writer schema's id of a framed value.
+
+    Raises:
+        BadFrameError: shorter than a frame, or another magic byte.
+    """
+    if len(value) < FRAME_BYTES or value[0]:
+        raise BadFrameError("five bytes, the first of them 0, must come before the Avro body")
+    return int.from_bytes(value[1:FRAME_BYTES], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """The CloudEvents attributes of a record, as its headers carry them (required attributes and `time`).
+
+    Attributes:
+        id: same id ⇔ same content.
+        type: `<domain>.<entity>.v<N>`, or `raw.<dept>.<dataset>`.
+        source: `urn:shuniu:<bus id>:<credit code of the department>:<system>`; never rewritten downstream.
+        time: source commit time, RFC 3339 in UTC.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: str
+
+    def headers(self) -> Headers:
+        """Headers in the Kafka binary content mode (prefix `ce_`)."""
+        return [
+            ("ce_specversion", SPEC_VERSION),
+            ("ce_id", self.id.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_time", self.time.encode()),
+        ]
+
+    @classmethod
+    def of(cls, headers: Sequence[Header]) -> CloudEvent:
+        """The event's attributes out of a record's headers; absent ones are empty."""
+        found = dict(headers)
+        return cls(
+            *(found.get(f"ce_{name}", b"").decode("utf-8", "replace") for name in ("id", "type", "source", "time"))
+        )
+
+
+def source_urn(bus_id: str, credit_code: str, system: str) -> str:
+    """`ce_source` of a department's system."""
+    return f"urn:shuniu:{bus_id}:{credit_code}:{system}"
+
+
+def bus_of(source: str) -> str:
+    """The bus id inside a `ce_source`; empty if it is not one of ours."""
+    parts = source.split(":", 3)
+    return parts[2] if len(parts) == 4 and parts[:2] == ["urn", "shuniu"] else ""
+
+
+def timestamp(micros: int) -> str:
+    """Microseconds since 1970 as RFC 3339 in UTC, with microseconds."""
+    moment = dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros % 1_000_000:06d}Z"
+
+
+def micros(timestamp: str) -> int:
+    """The inverse of `timestamp`.
+
+    Raises:
+        ValueError: not RFC 3339.
+    """
+    moment = dt.datetime.fromisoformat(timestamp)
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
