@@ -1,0 +1,144 @@
+"""aiokafka's consumers and producers, set up as the bus needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaConnectionError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+)
+
+from bus.errors import BrokerUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bus.config import Connection
+
+__all__ = [
+    "FENCED",
+    "LOST_OFFSET",
+    "MAX_BATCH_BYTES",
+    "KafkaConnectionError",
+    "KafkaError",
+    "TopicPartition",
+    "consumer",
+    "producer",
+    "start",
+    "started",
+    "stop",
+]
+
+MAX_BATCH_BYTES: Final = 512 * 1024
+"""Bytes of one produced record batch; half of the broker's default limit, so that no header can push it over."""
+
+MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+"""A dead owner's open transaction blocks read-committed readers at most that long (KIP-98)."""
+
+FENCED: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
+LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
+
+_log = structlog.get_logger()
+
+
+def security(connection: Connection) -> dict[str, Any]:
+    """aiokafka's arguments for the cluster and the login there."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": connection.bootstrap,
+        "security_protocol": connection.security_protocol,
+    }
+    if connection.security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = connection.sasl_mechanism
+        arguments["sasl_plain_username"] = connection.username
+        arguments["sasl_plain_password"] = connection.password.get_secret_value()
+    if connection.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = ssl.create_default_context(cafile=connection.ca_file)
+    return arguments
+
+
+def consumer(connection: Connection, *topics: str, **settings: Any) -> AIOKafkaConsumer:
+    """A consumer that reads committed records only, commits nothing by itself, and never guesses an offset."""
+    chosen: dict[str, Any] = {
+        "enable_auto_commit": False,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "none",
+        "fetch_max_wait_ms": 500,
+        "metadata_max_age_ms": 30_000,
+    }
+    return AIOKafkaConsumer(*topics, **security(connection), **(chosen | settings))
+
+
+def producer(connection: Connection, transactional_id: str | None = None, **settings: Any) -> AIOKafkaProducer:
+    """A producer with all acknowledgements; transactional when it is given an id."""
+    chosen: dict[str, Any] = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 0,
+        "max_batch_size": MAX_BATCH_BYTES,
+        "max_request_size": MAX_REQUEST_BYTES,
+        "metadata_max_age_ms": 30_000,
+        "request_timeout_ms": 20_000,
+    }
+    if transactional_id is not None:
+        chosen |= {"transactional_id": transactional_id, "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS}
+    return AIOKafkaProducer(**security(connection), **(chosen | settings))
+
+
+@asynccontextmanager
+async def started(client: Any, connection: Connection, *, within: float = 10.0) -> AsyncIterator[Any]:
+    """The client, started; stopped at the end whatever happens.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within so many seconds.
+    """
+    try:
+        await start(client, connection, within=within)
+        yield client
+    finally:
+        await stop(client, within=within)
+
+
+async def start(client: Any, connection: Connection, *, within: float = 10.0) -> None:
+    """Start a consumer or producer; a transactional producer comes back with its id, the older owner fenced (KIP-98).
+
+    Raises:
+        BrokerUnavailableError: no broker answered within so many seconds.
+    """
+    try:
+        async with asyncio.timeout(within):
+            await client.start()
+            if isinstance(client, AIOKafkaProducer) and client._txn_manager is not None:  # noqa: SLF001  no public way to ask
+                if client._txn_manager.transactional_id is not None:  # noqa: SLF001
+                    # An empty transaction sends nothing, but beginning it waits for the producer id.
+                    await client.begin_transaction()
+                    await client.abort_transaction()
+    except (KafkaConnectionError, TimeoutError) as error:
+        raise BrokerUnavailableError(
+            f"no answer within {within:.0f} s ({type(error).__name__})",
+            where=connection.bootstrap,
+            fix="start the broker, or name the right one with --bootstrap or KAFKA_BOOTSTRAP",
+        ) from None
+
+
+async def stop(client: Any, *, within: float = 10.0) -> None:
+    """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
+    try:
+        async with asyncio.timeout(within):
+            await client.stop()
+    except (KafkaError, TimeoutError) as error:
+        _log.info("kafka client let go without goodbye", error=type(error).__name__)
+        if isinstance(client, AIOKafkaProducer):
+            await client._sender.close()  # noqa: SLF001  its task would wait for the broker for ever
+            await client.client.close()

@@ -1,0 +1,119 @@
+"""A compacted topic read whole: the bus's own state (`_bus.catalogue`, `_bus.positions.*`).
+
+Reading follows design §3: take the read-uncommitted end first, then read committed records until past it. An open
+transaction of somebody else then delays the reader (10 s at most) instead of hiding the newest state from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from bus.errors import BrokerUnavailableError, FencedError
+from bus.kafka import clients
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from bus.config import Connection
+
+
+class CompactedTopic:
+    """The live key → value pairs of a compacted topic, and a transactional writer to it.
+
+    Attributes:
+        items: the pairs, as of the last `refresh`.
+
+    Keys are UTF-8 text. With `writer`, a transactional id, the older writer of that id is fenced on entry.
+    """
+
+    def __init__(self, connection: Connection, topic: str, *, writer: str | None = None, within: float = 30.0) -> None:
+        self.items: dict[str, bytes] = {}
+        self._connection = connection
+        self._topic = topic
+        self._within = within
+        self._consumer = clients.consumer(connection)
+        self._producer = clients.producer(connection, writer) if writer else None
+
+    async def __aenter__(self) -> Self:
+        """Start, fence the older writer, and read everything there is.
+
+        Raises:
+            BrokerUnavailableError: the broker or the topic does not answer in time.
+        """
+        try:
+            if self._producer is not None:
+                await clients.start(self._producer, self._connection)
+            await clients.start(self._consumer, self._connection)
+            await self._assign()
+            await self.refresh()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the clients."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the clients."""
+        await clients.stop(self._consumer)
+        if self._producer is not None:
+            await clients.stop(self._producer)
+
+    async def _assign(self) -> None:
+        partitions = await self._consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001  no public way that waits
+        assignment = [clients.TopicPartition(self._topic, number) for number in sorted(partitions)]
+        self._consumer.assign(assignment)
+        await self._consumer.seek_to_beginning(*assignment)
+
+    async def refresh(self) -> bool:
+        """Read on to the end as of now; whether anything had changed.
+
+        Raises:
+            BrokerUnavailableError: the end was not reached in time.
+        """
+        try:
+            async with asyncio.timeout(self._within):
+                return await self._read_to_end()
+        except (TimeoutError, clients.KafkaError) as error:
+            raise BrokerUnavailableError(
+                f"the state could not be read to its end ({type(error).__name__})", where=self._topic
+            ) from None
+
+    async def _read_to_end(self) -> bool:
+        ends = await uncommitted_ends(self._connection, self._consumer)
+        changed = False
+        while [tp for tp, end in ends.items() if await self._consumer.position(tp) < end]:
+            for records in (await self._consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    changed = True
+                    self._take(record.key.decode(), record.value)
+        return changed
+
+    def _take(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.items.pop(key, None)
+        else:
+            self.items[key] = value
+
+    async def put(self, items: Mapping[str, bytes | None]) -> None:
+        """Write all pairs in one transaction (None deletes), and see them.
+
+        Raises:
+            FencedError: another process writes under the same id now; nothing was written.
+        """
+        if self._producer is None:
+            raise RuntimeError("opened without a writer")
+        try:
+            async with self._producer.transaction():
+                for key, value in items.items():
+                    await self._producer.send(self._topic, value, key=key.encode())
+        except clients.FENCED:
+            raise FencedError(where=self._topic) from None
+        for key, value in items.items():
+            self._take(key, value)
