@@ -91,6 +91,7 @@ class Position:
         unit: the source's own unit that can be read again from its start and is then the same, row for row: a
             transaction's commit LSN, a snapshot, a file. Opaque to the runtime, which stores it and hands it back.
         row: number of the unit's rows up to and including this one, from 1; 0 is the start of the unit.
+        complete: the unit ends there.
 
     After a restart `read` begins at the start of the unit of `resume_from`, or at any later unit if it can tell that
     the runtime has all of it; the runtime drops the rows up to `row`. So a huge unit can be cut anywhere.
@@ -98,6 +99,7 @@ class Position:
 
     unit: str
     row: int = 0
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -30,8 +31,10 @@ __all__ = [
     "FENCED",
     "LOST_OFFSET",
     "MAX_BATCH_BYTES",
+    "ConsumerRebalanceListener",
     "KafkaConnectionError",
     "KafkaError",
+    "StickyPartitionAssignor",
     "TopicPartition",
     "consumer",
     "producer",
@@ -54,7 +57,7 @@ _log = structlog.get_logger()
 
 
 def security(connection: Connection) -> dict[str, Any]:
-    """aiokafka's arguments for the cluster and the login there."""
+    """Arguments of aiokafka's clients for the cluster and the login there."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": connection.bootstrap,
         "security_protocol": connection.security_protocol,
@@ -119,11 +122,10 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
     try:
         async with asyncio.timeout(within):
             await client.start()
-            if isinstance(client, AIOKafkaProducer) and client._txn_manager is not None:  # noqa: SLF001  no public way to ask
-                if client._txn_manager.transactional_id is not None:  # noqa: SLF001
-                    # An empty transaction sends nothing, but beginning it waits for the producer id.
-                    await client.begin_transaction()
-                    await client.abort_transaction()
+            if getattr(getattr(client, "_txn_manager", None), "transactional_id", None) is not None:
+                # An empty transaction sends nothing, but beginning it waits for the producer id.
+                await client.begin_transaction()
+                await client.abort_transaction()
     except (KafkaConnectionError, TimeoutError) as error:
         raise BrokerUnavailableError(
             f"no answer within {within:.0f} s ({type(error).__name__})",

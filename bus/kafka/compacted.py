@@ -34,6 +34,7 @@ class CompactedTopic:
         self._topic = topic
         self._within = within
         self._consumer = clients.consumer(connection)
+        self._end_reader = clients.consumer(connection, isolation_level="read_uncommitted")
         self._producer = clients.producer(connection, writer) if writer else None
 
     async def __aenter__(self) -> Self:
@@ -46,6 +47,7 @@ class CompactedTopic:
             if self._producer is not None:
                 await clients.start(self._producer, self._connection)
             await clients.start(self._consumer, self._connection)
+            await clients.start(self._end_reader, self._connection)
             await self._assign()
             await self.refresh()
         except BaseException:
@@ -62,6 +64,7 @@ class CompactedTopic:
     async def close(self) -> None:
         """Let go of the clients."""
         await clients.stop(self._consumer)
+        await clients.stop(self._end_reader)
         if self._producer is not None:
             await clients.stop(self._producer)
 
@@ -86,7 +89,7 @@ class CompactedTopic:
             ) from None
 
     async def _read_to_end(self) -> bool:
-        ends = await uncommitted_ends(self._connection, self._consumer)
+        ends = await self._end_reader.end_offsets(self._consumer.assignment())
         changed = False
         while [tp for tp, end in ends.items() if await self._consumer.position(tp) < end]:
             for records in (await self._consumer.getmany(timeout_ms=200)).values():

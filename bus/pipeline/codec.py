@@ -1,0 +1,115 @@
+"""Avro bodies in the Confluent frame, by fastavro: the reference codec.
+
+A decoder or encoder is made once per schema id and called per record; the native codec takes their place at this seam.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from bus.errors import BusError
+from bus.wire import FRAME_BYTES, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class BadRecordError(BusError):
+    """The bytes do not decode with their writer schema."""
+
+
+class UnencodableError(BusError):
+    """The record does not fit its schema."""
+
+
+class UnknownSchemaError(BusError):
+    """A writer schema is not at hand yet."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(f"schema id {schema_id}")
+        self.schema_id = schema_id
+
+
+def decoder(schema: dict[str, Any]) -> Callable[[bytes], Any]:
+    """A function from a framed value to what it says; it raises BadRecordError for anything that garbage can cause."""
+    parsed = parse_schema(schema)
+
+    def decode(value: bytes) -> Any:
+        body = BytesIO(value)
+        body.seek(FRAME_BYTES)
+        try:
+            record = schemaless_reader(body, parsed, None)
+        except Exception as error:  # noqa: BLE001  garbage makes the codec raise nearly anything; all of it is one thing
+            raise BadRecordError(type(error).__name__) from None
+        if body.tell() != len(value):
+            raise BadRecordError("bytes are left over after the record")
+        return record
+
+    return decode
+
+
+def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
+    """A function from a record to its framed value; it raises UnencodableError if the record does not fit."""
+    parsed = parse_schema(schema)
+    head = frame(schema_id)
+
+    def encode(record: Any) -> bytes:
+        body = BytesIO()
+        body.write(head)
+        try:
+            schemaless_writer(body, parsed, record)
+        except Exception as error:  # noqa: BLE001  the codec raises many types, whose texts hold values
+            raise UnencodableError(type(error).__name__) from None
+        return body.getvalue()
+
+    return encode
+
+
+class Decoders:
+    """Decoders by writer schema id; filled by the loop from the registry, asked by the stages."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[int, dict[str, Any] | None] = {}
+        self._decoders: dict[int, Callable[[bytes], Any]] = {}
+
+    def add(self, schema_id: int, schema: dict[str, Any] | None) -> None:
+        """Take in a schema; None says that the registry has none of that id."""
+        self._schemas[schema_id] = schema
+        if schema is not None:
+            self._decoders[schema_id] = decoder(schema)
+
+    @property
+    def schemas(self) -> Mapping[int, dict[str, Any] | None]:
+        """What was taken in so far."""
+        return self._schemas
+
+    def schema(self, schema_id: int) -> dict[str, Any]:
+        """The schema of an id.
+
+        Raises:
+            UnknownSchemaError: not taken in yet.
+            BadRecordError: the registry has none of that id.
+        """
+        try:
+            schema = self._schemas[schema_id]
+        except KeyError:
+            raise UnknownSchemaError(schema_id) from None
+        if schema is None:
+            raise BadRecordError(f"the registry has no schema {schema_id}")
+        return schema
+
+    def decode(self, schema_id: int, value: bytes) -> Any:
+        """What a framed value says.
+
+        Raises:
+            UnknownSchemaError: its schema was not taken in yet.
+            BadRecordError: the registry has no such schema, or the bytes do not decode with it.
+        """
+        found = self._decoders.get(schema_id)
+        if found is None:
+            self.schema(schema_id)
+            raise UnknownSchemaError(schema_id)
+        return found(value)

@@ -1,0 +1,126 @@
+"""The first stage: an adapter's changes become raw records. Pure; the runtime around the adapter does the I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bus import wire
+from bus.kafka.partitions import partition_of
+from bus.pipeline.codec import UnencodableError
+from bus.pipeline.dlq import reject_headers
+from bus.pipeline.key_moves import KeyedChange, KeyMoves
+from bus.pipeline.record import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bus.spi import Batch, Change, Position
+
+
+@dataclass(frozen=True, slots=True)
+class RawDataset:
+    """A dataset on its way into raw.
+
+    Attributes:
+        name: `<dept>.<dataset>`.
+        partitions: of its raw topic.
+        key: fields of its key.
+        identity: see `KeyMoves`.
+        source: `ce_source` of its records.
+        encode: from an envelope to a framed value.
+    """
+
+    name: str
+    partitions: int
+    key: tuple[str, ...]
+    identity: tuple[str, ...]
+    source: str
+    encode: Callable[[Any], bytes]
+
+
+class Ingest:
+    """Raw records of the changes of one adapter.
+
+    Args:
+        datasets: by the source's own name.
+        resume_from: the last position that is durable on Kafka; rows up to there are not put out again.
+    """
+
+    def __init__(self, datasets: dict[str, RawDataset], resume_from: Position | None) -> None:
+        self.datasets = datasets
+        self._resume = resume_from
+        self._moves = {name: KeyMoves(each.key, each.identity) for name, each in datasets.items()}
+
+    def replace(self, source_name: str, dataset: RawDataset) -> None:
+        """Go on with a dataset whose row schema is new."""
+        self.datasets[source_name] = dataset
+
+    def outputs(self, batch: Batch) -> list[Output]:
+        """The records of a batch, in order; a change that cannot be encoded goes to the dataset's DLQ."""
+        resumed = self._resume is not None and self._resume.unit == batch.unit
+        done = self._resume.row if self._resume is not None and resumed else 0
+        if self._resume is not None and resumed and self._resume.complete:
+            self._resume = None if batch.last else self._resume
+            return []
+        made: list[Output] = []
+        for change in batch.changes:
+            if change.dataset in self.datasets:
+                made += self._expand(change, batch, done)
+        if batch.last:
+            for name, moves in self._moves.items():
+                made += self._encode(moves.end(), self.datasets[name], batch)
+            self._resume = None
+        return made
+
+    def _expand(self, change: Change, batch: Batch, done: int) -> list[Output]:
+        dataset = self.datasets[change.dataset]
+        try:
+            expanded = self._moves[change.dataset].expand(change)
+        except wire.BadKeyError as error:
+            return [] if change.row <= done else [self._unkeyed(change, dataset, batch, error)]
+        return [] if change.row <= done else self._encode(expanded, dataset, batch)
+
+    def _encode(self, changes: Iterable[KeyedChange], dataset: RawDataset, batch: Batch) -> list[Output]:
+        return [self._record(keyed, dataset, batch) for keyed in changes]
+
+    def _record(self, keyed: KeyedChange, dataset: RawDataset, batch: Batch) -> Output:
+        change = keyed.change
+        position = f"{batch.unit}/{change.row}"
+        event = {
+            "op": change.op.value,
+            "before": change.before,
+            "after": change.after,
+            "position": position,
+            "transaction": batch.transaction,
+            "last": batch.last and change is batch.changes[-1],
+            "time": batch.time,
+        }
+        headers = self._headers(f"{position}d" if keyed.released else position, dataset, batch)
+        try:
+            value = dataset.encode(event)
+        except UnencodableError as error:
+            return self._reject(change, dataset, headers, ("encode", error.detail, keyed.key))
+        partition = partition_of(keyed.key, dataset.partitions)
+        return Output(wire.raw_topic(dataset.name), partition, keyed.key, value, headers)
+
+    def _unkeyed(self, change: Change, dataset: RawDataset, batch: Batch, error: wire.BadKeyError) -> Output:
+        headers = self._headers(f"{batch.unit}/{change.row}", dataset, batch)
+        return self._reject(change, dataset, headers, ("key", error.detail, None))
+
+    @staticmethod
+    def _reject(
+        change: Change, dataset: RawDataset, headers: wire.Headers, why: tuple[str, str, bytes | None]
+    ) -> Output:
+        rule, reason, key = why
+        original = json.dumps(
+            {"op": change.op.value, "before": change.before, "after": change.after}, default=str, ensure_ascii=False
+        ).encode()
+        more = reject_headers("ingest", rule, "", reason)
+        return Output(wire.dlq_topic(dataset.name), 0, key, original, [*headers, *more])
+
+    @staticmethod
+    def _headers(event_id: str, dataset: RawDataset, batch: Batch) -> wire.Headers:
+        time = wire.timestamp(batch.time)
+        return wire.CloudEvent(event_id, f"raw.{dataset.name}", dataset.source, time).headers()

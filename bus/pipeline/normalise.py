@@ -1,0 +1,133 @@
+"""The stage that turns raw changes into shared records: decode, map, check, encode; rejects to the DLQ. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bus import wire
+from bus.kafka.partitions import partition_of
+from bus.pipeline.codec import BadRecordError, UnencodableError
+from bus.pipeline.dlq import reject_headers
+from bus.pipeline.envelope import row_schema
+from bus.pipeline.record import Output
+from bus.pipeline.reject import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bus.pipeline.codec import Decoders
+    from bus.pipeline.mapping.compiled import CompiledMapping
+    from bus.pipeline.record import InputRecord
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOutput:
+    """Where a dataset's records go.
+
+    Attributes:
+        topic: `shared.<domain>.<entity>`.
+        partitions: of that topic.
+        event_type: `ce_type` of its records.
+        revision: of the mapping; a part of `ce_id`, so that a correction has a new one.
+        key_fields: how many fields the raw key has.
+        compile: the mapping, for the schema of a writer's rows.
+        encode: from a canonical record to a framed value.
+    """
+
+    topic: str
+    partitions: int
+    event_type: bytes
+    revision: int
+    key_fields: int
+    compile: Callable[[dict[str, Any]], CompiledMapping]
+    encode: Callable[[Any], bytes]
+
+
+class DatasetNormaliser:
+    """Normalises one dataset. Old and new writer schemas flow at once: the mapping is compiled for each."""
+
+    def __init__(self, dataset: str, output: EntityOutput, decoders: Decoders) -> None:
+        self._dlq = wire.dlq_topic(dataset)
+        self._output = output
+        self._decoders = decoders
+        self._compiled: dict[int, CompiledMapping] = {}
+        self._type = ("ce_type", output.event_type)
+        self._id_suffix = f"/m{output.revision}".encode()
+
+    def __call__(self, record: InputRecord) -> Output:
+        """The one output of a raw record: a canonical record, a tombstone, or a reject.
+
+        Raises:
+            UnknownSchemaError: its writer schema is not at hand yet.
+        """
+        try:
+            made = self._change(record)
+        except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
+            made = Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
+        except UnencodableError as error:
+            made = Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
+        if isinstance(made, Reject):
+            return self._reject(record, made)
+        key, value = made
+        partition = partition_of(key, self._output.partitions)
+        return Output(self._output.topic, partition, key, value, self._headers(record.headers))
+
+    def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject:
+        if record.value is None or record.key is None:
+            raise BadRecordError("a raw record needs a key and a value")
+        schema_id = wire.schema_id(record.value)
+        event = self._decoders.decode(schema_id, record.value)
+        mapping = self._compiled.get(schema_id) or self._compile(schema_id)
+        key = wire.decode_key(record.key, self._output.key_fields)
+        if event["op"] == "d":
+            return wire.encode_key(mapping.entity_key(key)), None
+        canonical = mapping.apply(event["after"])
+        if isinstance(canonical, Reject):
+            return canonical
+        return wire.encode_key(mapping.entity_key(key)), self._output.encode(canonical)
+
+    def _compile(self, schema_id: int) -> CompiledMapping:
+        try:
+            row = row_schema(self._decoders.schema(schema_id))
+        except ValueError as error:
+            raise BadRecordError(str(error)) from None
+        return self._compiled.setdefault(schema_id, self._output.compile(row))
+
+    def _headers(self, headers: Sequence[wire.Header]) -> list[wire.Header]:
+        """The raw record's headers with the shared record's id and type; anything else is dropped."""
+        found = dict(headers)
+        return [
+            ("ce_specversion", wire.SPEC_VERSION),
+            ("ce_id", found.get("ce_id", b"") + self._id_suffix),
+            self._type,
+            ("ce_source", found.get("ce_source", b"")),
+            ("ce_time", found.get("ce_time", b"")),
+        ]
+
+    def _reject(self, record: InputRecord, reject: Reject) -> Output:
+        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin)
+        return Output(self._dlq, 0, record.key, record.value, [*record.headers, *more])
+
+
+class Normalise:
+    """The stage: each raw topic has its dataset's normaliser."""
+
+    def __init__(self, normalisers: Mapping[str, DatasetNormaliser]) -> None:
+        self._normalisers = normalisers
+
+    def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
+        """One output per record, in order.
+
+        Raises:
+            UnknownSchemaError: a writer schema is not at hand yet.
+        """
+        if not records:
+            return []
+        normaliser = self._normalisers[records[0].topic]
+        return [normaliser(record) for record in records]

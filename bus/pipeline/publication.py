@@ -1,0 +1,69 @@
+"""What an adapter instance publishes, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bus.pipeline.position import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bus.spi import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A dataset that the adapter publishes.
+
+    Attributes:
+        name: `<dept>.<dataset>`.
+        source_name: what the source calls it.
+        key: fields of its key.
+        partitions: of its raw topic.
+    """
+
+    name: str
+    source_name: str
+    key: tuple[str, ...]
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What one adapter instance publishes, and for whom.
+
+    Attributes:
+        adapter: name of the instance; also its record in the positions topic.
+        department: code of the department.
+        source: `ce_source` of all its records.
+        datasets: what it reads.
+        deletion_share: largest share of known keys that a new snapshot may lack; 1.0 accepts anything.
+    """
+
+    adapter: str
+    department: str
+    source: str
+    datasets: tuple[Published, ...]
+    deletion_share: float = 0.3
+
+
+@dataclass(slots=True)
+class AdapterCounts:
+    """What an adapter's runtime has done; read by health and metrics."""
+
+    changes: int = 0
+    transactions: int = 0
+    failures: int = 0
+    last_commit: float = 0.0
+    state: str = "starting"
+    progress: Progress = field(default_factory=Progress)
+
+    def took(self, batches: Sequence[Batch], progress: Progress) -> None:
+        """Count one transaction."""
+        self.changes += sum(len(batch.changes) for batch in batches)
+        self.transactions += 1
+        self.last_commit = time.time()
+        self.progress = progress

@@ -1,0 +1,193 @@
+"""What runs around an adapter: encoding, schemas, transactions, positions, snapshot brackets, back pressure, retries.
+
+The adapter's changes and its new position are written in one Kafka transaction (as KIP-618 does for Connect), so that
+after any crash it resumes exactly behind what read-committed readers see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from bus import wire
+from bus.errors import DependencyError, FencedError, Finding, Severity, SourceRefusedError
+from bus.kafka import clients
+from bus.kafka.compacted import CompactedTopic
+from bus.pipeline.codec import encoder
+from bus.pipeline.envelope import envelope_schema
+from bus.pipeline.ingest import Ingest, RawDataset
+from bus.pipeline.position import Progress
+from bus.pipeline.publication import AdapterCounts, Publication, Published
+from bus.pipeline.session import MAX_CHANGES, PublishingSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from bus.config import Connection
+    from bus.kafka.registry_client import SchemaRegistry
+    from bus.spi import Adapter, Batch, SourceDataset
+
+_log = structlog.get_logger()
+
+QUEUED_BATCHES: Final = 8
+"""Batches that may wait for Kafka; beyond that the adapter waits, and so does its source."""
+
+PACE_SECONDS: Final = 0.02
+"""Shortest time between two transactions while the adapter keeps up."""
+
+
+class AdapterRuntime:
+    """Runs one adapter against one cluster until it is cancelled."""
+
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        publication: Publication,
+        connection: Connection,
+        registry: SchemaRegistry,
+        *,
+        bus_id: str,
+    ) -> None:
+        self.counts = AdapterCounts()
+        self._adapter = adapter
+        self._publication = publication
+        self._connection = connection
+        self._registry = registry
+        self._transactional_id = f"{bus_id}.adapter.{publication.adapter}"
+
+    async def run(self) -> None:
+        """Publish without end. What is down is waited for; nothing is skipped.
+
+        Raises:
+            SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
+            FencedError: another process runs this adapter now.
+            TooManyDeletionsError: a new snapshot lacks too many known keys.
+        """
+        backoff = 0.2
+        while True:
+            started = time.monotonic()
+            try:
+                await self._session()
+            except clients.FENCED:
+                raise FencedError(where=self._transactional_id) from None
+            except (clients.KafkaError, DependencyError, OSError) as error:
+                self.counts.failures += 1
+                self.counts.state = "waiting"
+                _log.warning("adapter starts again", adapter=self._publication.adapter, error=_told(error))
+                backoff = 0.2 if time.monotonic() - started > 5 else min(backoff * 2, 3.0)
+                await asyncio.sleep(backoff * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
+
+    async def _session(self) -> None:
+        producer = clients.producer(self._connection, self._transactional_id)
+        async with clients.started(producer, self._connection):
+            progress = await self._stored_progress()
+            datasets = await self._datasets()
+            session = PublishingSession(
+                self._publication, self._connection, producer, Ingest(datasets, progress.position), progress
+            )
+            self.counts.progress = progress
+            names = [each.source_name for each in self._publication.datasets]
+            self.counts.state = "running"
+            await self._pump(self._adapter.read(names, progress.position), session)
+
+    async def _stored_progress(self) -> Progress:
+        """Where the last owner's committed transactions end; the producer was fenced before, so no later one comes."""
+        topic = wire.positions_topic(self._publication.department)
+        async with CompactedTopic(self._connection, topic) as positions:
+            return Progress.of(positions.items.get(self._publication.adapter))
+
+    async def _datasets(self) -> dict[str, RawDataset]:
+        names = [each.source_name for each in self._publication.datasets]
+        keys = {each.source_name: each.key for each in self._publication.datasets}
+        findings = await self._adapter.check(names, keys)
+        if errors := [finding for finding in findings if finding.severity is Severity.ERROR]:
+            raise SourceRefusedError(errors, f"adapter {self._publication.adapter}")
+        found = {dataset.name: dataset for dataset in await self._adapter.discover()}
+        return {
+            each.source_name: await self._raw(each, found.get(each.source_name)) for each in self._publication.datasets
+        }
+
+    async def _raw(self, published: Published, source: SourceDataset | None) -> RawDataset:
+        if source is None:
+            finding = Finding(
+                "the source does not offer this dataset", where=published.source_name, fix="see `bus adapter discover`"
+            )
+            raise SourceRefusedError([finding], f"adapter {self._publication.adapter}")
+        schema = envelope_schema(published.name, source.schema)
+        schema_id = await self._registry.register(wire.subject(wire.raw_topic(published.name)), schema)
+        return RawDataset(
+            name=published.name,
+            partitions=published.partitions,
+            key=published.key,
+            identity=() if _unique_at_once(source, published.key) else source.primary_key,
+            source=self._publication.source,
+            encode=encoder(schema_id, schema),
+        )
+
+    async def _pump(self, batches: AsyncIterator[Batch], session: PublishingSession) -> None:
+        """Read ahead while transactions are under way, a bounded number of batches."""
+        queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUED_BATCHES)
+
+        async def fill() -> None:
+            try:
+                async for batch in batches:
+                    await queue.put(batch)
+            finally:
+                await queue.put(None)
+
+        filling = asyncio.create_task(fill(), name=f"read-{self._publication.adapter}")
+        try:
+            while (taken := await _take(queue)) is not None:
+                started = time.monotonic()
+                position = await self._write(taken, session)
+                await self._adapter.acknowledge(position)
+                if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
+                    await asyncio.sleep(max(0.0, started + PACE_SECONDS - time.monotonic()))
+            await filling
+        finally:
+            filling.cancel()
+            while not queue.empty():
+                queue.get_nowait()
+            await asyncio.wait([filling])
+
+    async def _write(self, batches: Sequence[Batch], session: PublishingSession) -> Any:
+        for batch in batches:
+            for name, dataset in batch.schemas.items():
+                published = next(each for each in self._publication.datasets if each.source_name == name)
+                session.ingest.replace(name, await self._raw(published, dataset))
+            if batch.snapshot is not None:
+                await session.bracket(batch)
+            session.add(batch)
+        await session.commit()
+        self.counts.took(batches, session.progress)
+        return session.progress.position
+
+
+async def _take(queue: asyncio.Queue[Batch | None]) -> list[Batch] | None:
+    """The batches that are there, at least one, as many as one transaction should hold; None at the end."""
+    first = await queue.get()
+    if first is None:
+        return None
+    taken = [first]
+    size = len(first.changes)
+    while size < MAX_CHANGES and not queue.empty():
+        following = queue.get_nowait()
+        if following is None:
+            await queue.put(None)
+            break
+        taken.append(following)
+        size += len(following.changes)
+    return taken
+
+
+def _unique_at_once(source: SourceDataset, key: tuple[str, ...]) -> bool:
+    """Whether the source keeps the key unique at every statement: then it cannot change hands in a transaction."""
+    return frozenset(key) in source.unique
+
+
+def _told(error: BaseException) -> str:
+    return getattr(error, "detail", "") or type(error).__name__
