@@ -1,7 +1,7 @@
 """The jars of Apache Kafka: which ones, pinned by SHA-256, fetched once into the local Maven cache.
 
 `kafka.lock.toml` is jgo's lock file. Run `python -m bus.kafka.jars` to write it anew after raising KAFKA_VERSION. At
-run time nothing is resolved: exactly the locked jars are fetched, in parallel, and each is verified before Java sees it.
+run time nothing is resolved: exactly the locked jars are fetched, in parallel, and each is verified before use.
 """
 
 from __future__ import annotations

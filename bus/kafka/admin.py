@@ -1,0 +1,218 @@
+"""Topics, their settings and consumer groups' offsets, through Kafka's admin API. Every wait has an end."""
+
+# ruff: noqa: SLF001  (librdkafka's own error codes begin with an underscore)
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+)
+from confluent_kafka.admin import NewTopic as ClientNewTopic
+
+from bus.errors import BrokerUnavailableError, BusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from bus.config import Connection
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.02
+CHECK = "check that Kafka runs there, and the settings KAFKA_BOOTSTRAP, KAFKA_SECURITY_PROTOCOL, KAFKA_USERNAME"
+
+# What a broker that cannot be reached looks like from librdkafka.
+_UNREACHABLE: Final = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError._AUTHENTICATION,
+    KafkaError._SSL,
+    KafkaError.REQUEST_TIMED_OUT,
+}
+
+
+class KafkaRefusedError(BusError):
+    """Kafka refused the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopic:
+    """A topic to create.
+
+    Attributes:
+        config: topic settings by Kafka's names, as text: `{"cleanup.policy": "compact"}`.
+    """
+
+    name: str
+    partitions: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the cluster has it.
+
+    Attributes:
+        partitions: how many.
+        config: the settings made for this topic; those that it takes from the cluster are left out.
+    """
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+def client_settings(connection: Connection) -> dict[str, Any]:
+    """The connection in librdkafka's names (TLS: the system's authorities unless a CA file is given)."""
+    settings: dict[str, Any] = {
+        "bootstrap.servers": connection.bootstrap,
+        "security.protocol": connection.security_protocol,
+        "log_level": 2,  # its own lines on standard error say nothing that our errors do not
+    }
+    if connection.ca_file:
+        settings["ssl.ca.location"] = str(connection.ca_file)
+    if connection.security_protocol.startswith("SASL"):
+        settings["sasl.mechanism"] = connection.sasl_mechanism
+        settings["sasl.username"] = connection.username
+        settings["sasl.password"] = connection.password.get_secret_value()
+    return settings
+
+
+class Admin:
+    """The admin API of one cluster.
+
+    Every method raises BrokerUnavailableError when the cluster does not answer within `timeout` seconds, and
+    KafkaRefusedError when it answers with an error; both say where and what to do.
+    """
+
+    def __init__(self, connection: Connection, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._where = connection.bootstrap
+        self._timeout = timeout
+        self._client = AdminClient(client_settings(connection))
+
+    def topics(self) -> dict[str, TopicState]:
+        """Every topic by name, Kafka's internal ones included."""
+        partitions = self._partitions()
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in partitions]
+        if not resources:
+            return {}
+        futures = self._client.describe_configs(resources, request_timeout=self._timeout)
+        return {
+            resource.name: TopicState(partitions[resource.name], _own_settings(self._result(future, resource.name)))
+            for resource, future in futures.items()
+        }
+
+    def create_topics(self, topics: Sequence[NewTopic]) -> None:
+        """Create those that do not exist, and wait until the broker shows each with all its partitions led."""
+        if not topics:
+            return
+        wanted = [
+            ClientNewTopic(topic.name, num_partitions=topic.partitions, config=dict(topic.config)) for topic in topics
+        ]
+        futures = self._client.create_topics(wanted, request_timeout=self._timeout)
+        for name, future in futures.items():
+            self._result(future, name, but=KafkaError.TOPIC_ALREADY_EXISTS)
+        names = {topic.name for topic in topics}
+        self._wait(lambda: names <= self._led_topics(), f"{len(names)} new topics to be led")
+
+    def delete_topics(self, names: Collection[str]) -> None:
+        """Delete those that exist, and wait until the broker no longer shows them."""
+        if not names:
+            return
+        for name, future in self._client.delete_topics(list(names), request_timeout=self._timeout).items():
+            self._result(future, name, but=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        self._wait(lambda: not self._partitions().keys() & set(names), f"{len(names)} topics to disappear")
+
+    def alter_topic_config(self, topic: str, config: Mapping[str, str | None]) -> None:
+        """Change these settings of the topic and no other; None takes the topic's own away again."""
+        entries = [
+            ConfigEntry(
+                name,
+                value or "",
+                incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+            )
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for future in self._client.incremental_alter_configs([resource], request_timeout=self._timeout).values():
+            self._result(future, topic)
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """The group's committed offsets by topic and partition; empty if it has none."""
+        request = [ConsumerGroupTopicPartitions(group)]
+        futures = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)
+        found: ConsumerGroupTopicPartitions = self._result(futures[group], f"group {group}")
+        return {(p.topic, p.partition): p.offset for p in found.topic_partitions or [] if p.offset >= 0}
+
+    def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Set the group's committed offsets. Kafka refuses it while the group has members."""
+        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        request = [ConsumerGroupTopicPartitions(group, positions)]
+        futures = self._client.alter_consumer_group_offsets(request, request_timeout=self._timeout)
+        done: ConsumerGroupTopicPartitions = self._result(
+            futures[group], f"group {group}", fix="stop the members of the group first"
+        )
+        for position in done.topic_partitions or []:
+            if position.error:
+                raise KafkaRefusedError(position.error.str(), where=f"{position.topic}/{position.partition}")
+
+    def partition_budget(self) -> int:
+        """How many partitions the cluster has now; about 30,000 is what one node bears with Linux's defaults."""
+        return sum(self._partitions().values())
+
+    def _partitions(self) -> dict[str, int]:
+        return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
+
+    def _led_topics(self) -> set[str]:
+        topics = self._metadata().topics.items()
+        return {
+            name for name, topic in topics if topic.partitions and all(p.leader >= 0 for p in topic.partitions.values())
+        }
+
+    def _metadata(self) -> Any:
+        try:
+            return self._client.list_topics(timeout=self._timeout)
+        except KafkaException as error:
+            raise self._translated(error, "", "") from error
+
+    def _result(self, future: Future[T], what: str, *, but: int | None = None, fix: str = "") -> Any:
+        """The future's result; None for the error code `but`."""
+        try:
+            return future.result(self._timeout + 1)
+        except KafkaException as error:
+            if error.args[0].code() == but:
+                return None
+            raise self._translated(error, what, fix) from error
+        except TimeoutError as error:
+            raise BrokerUnavailableError(what, where=self._where, fix=CHECK) from error
+
+    def _translated(self, error: KafkaException, what: str, fix: str) -> BusError:
+        cause: KafkaError = error.args[0]
+        if cause.code() in _UNREACHABLE:
+            return BrokerUnavailableError(cause.str(), where=self._where, fix=CHECK)
+        return KafkaRefusedError(cause.str(), where=f"{self._where} {what}".strip(), fix=fix)
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise BrokerUnavailableError(f"waited {self._timeout:.0f} s for {what}", where=self._where, fix=CHECK)
+            time.sleep(POLL_SECONDS)
+
+
+def _own_settings(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {name: entry.value or "" for name, entry in entries.items() if entry.source == own}
