@@ -1,0 +1,92 @@
+"""Dates and times in the forms that people type: `YYYYMMDD`, `YYYY-MM-DD`, `YYYY/M/D`, `YYYY年M月D日`, with `hh:mm:ss`.
+
+A format is literal text with tokens: YYYY, MM and M (with and without leading zero), DD and D, hh and h, mm, ss,
+f (fraction of a second, 1 to 6 digits). M, D and h take both `3` and `03`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_TOKENS: Final = {
+    "YYYY": "(?P<year>[0-9]{4})",
+    "MM": "(?P<month>[0-9]{2})",
+    "DD": "(?P<day>[0-9]{2})",
+    "hh": "(?P<hour>[0-9]{2})",
+    "mm": "(?P<minute>[0-9]{2})",
+    "ss": "(?P<second>[0-9]{2})",
+    "M": "(?P<month>[0-9]{1,2})",
+    "D": "(?P<day>[0-9]{1,2})",
+    "h": "(?P<hour>[0-9]{1,2})",
+    "f": "(?P<fraction>[0-9]{1,6})",
+}
+_TOKEN: Final = re.compile("|".join(_TOKENS))
+_MEMO_LIMIT: Final = 100_000
+
+
+def date_pattern(text: str) -> re.Pattern[str]:
+    """The regular expression of a format.
+
+    Raises:
+        ValueError: it names no year, month and day, or one of them twice.
+    """
+    parts, end = [], 0
+    for token in _TOKEN.finditer(text):
+        parts += [re.escape(text[end : token.start()]), _TOKENS[token[0]]]
+        end = token.end()
+    try:
+        pattern = re.compile("".join([*parts, re.escape(text[end:])]))
+    except re.error:
+        raise ValueError(f"{text!r} names a part twice") from None
+    if not {"year", "month", "day"} <= pattern.groupindex.keys():
+        raise ValueError(f"{text!r} is no date format: it needs YYYY, MM or M, and DD or D")
+    return pattern
+
+
+def _moment(match: re.Match[str]) -> dt.datetime:
+    found = match.groupdict()
+    date = (int(found["year"]), int(found["month"]), int(found["day"]))
+    hour, minute, second = (int(found.get(name, 0)) for name in ("hour", "minute", "second"))
+    fraction = int(found.get("fraction", "").ljust(6, "0"))
+    return dt.datetime(*date, hour, minute, second, fraction)  # noqa: DTZ001  the zone is the caller's
+
+
+def moment_parser(formats: Sequence[str]) -> Callable[[str], dt.datetime]:
+    """A function from text to a time without zone, by the first format that fits.
+
+    The function raises ValueError if none fits, or if there is no such day.
+    """
+    matchers = tuple(date_pattern(text).fullmatch for text in formats)
+
+    def parse(text: str) -> dt.datetime:
+        for matcher in matchers:
+            match = matcher(text)
+            if match:
+                return _moment(match)
+        raise ValueError("fits no format")
+
+    return parse
+
+
+class _Dates(dict[str, dt.date]):
+    """Texts and their dates, remembered when first met: a register of millions holds some 40,000 birth dates."""
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        super().__init__()
+        self._parse = moment_parser(formats)
+
+    def __missing__(self, text: str) -> dt.date:
+        date = self._parse(text).date()
+        if len(self) < _MEMO_LIMIT:
+            self[text] = date
+        return date
+
+
+def date_parser(formats: Sequence[str]) -> Callable[[str], dt.date]:
+    """A function from text to date; it raises ValueError like `moment_parser`'s."""
+    return _Dates(formats).__getitem__
