@@ -1,4 +1,4 @@
-"""Typed predicates over a record's fields: eq, in, prefix, range; all, any, not. Row filters and scopes are made of them.
+"""Typed predicates over a record's fields: eq, in, prefix, range; all, any, not. Row filters and scopes are such.
 
 Two-valued: a null field, or one that is absent, satisfies no eq, in, prefix or range (so `not` of one holds for it).
 """

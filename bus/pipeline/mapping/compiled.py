@@ -1,0 +1,116 @@
+"""A mapping compiled for one writer's row schema: from a row to the canonical record, or to the reason against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bus.catalogue.avro_type import field_types
+from bus.catalogue.predicate import compile_predicate
+from bus.pipeline.mapping.cross_rule import compile_cross_rule
+from bus.pipeline.mapping.field_rule import compile_field
+from bus.pipeline.reject import Reject, RejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bus.catalogue.codelist import CodeList
+    from bus.catalogue.dataset import Dataset
+    from bus.catalogue.entity import Entity
+    from bus.catalogue.mapping import Mapping as MappingResource
+    from bus.pipeline.mapping.cross_rule import Check
+    from bus.pipeline.mapping.field_rule import Make
+
+
+class CompiledMapping:
+    """A pure function of a row.
+
+    Attributes:
+        fields_read: the source fields that it looks at.
+        broken: why no row of this writer can be mapped (a source field that the record needs is gone, or changed its
+            type); every row is then rejected with it. So nothing is lost: the dead-letter topic keeps the rows, and
+            they are redriven after the mapping was mended. Keys still work, so deletions go through.
+    """
+
+    __slots__ = ("_checks", "_key_order", "_makes", "broken", "fields_read")
+
+    def __init__(
+        self,
+        makes: Sequence[tuple[str, Make]],
+        checks: Sequence[Check],
+        key_order: Sequence[int],
+        fields_read: frozenset[str],
+        broken: Reject | None = None,
+    ) -> None:
+        self._makes = tuple(makes)
+        self._checks = tuple(checks)
+        self._key_order = tuple(key_order)
+        self.fields_read = fields_read
+        self.broken = broken
+
+    def apply(self, row: dict[str, Any]) -> dict[str, Any] | Reject:
+        """The canonical record of a row as fastavro decodes it; encodable with the entity's schema."""
+        if self.broken is not None:
+            return self.broken
+        try:
+            record = {name: make(row) for name, make in self._makes}
+            for check in self._checks:
+                check(record)
+        except RejectedError as rejected:
+            return rejected.reject
+        return record
+
+    def entity_key(self, raw_key_texts: Sequence[str]) -> list[str]:
+        """The texts of the entity's key, from those of the raw key alone."""
+        return [raw_key_texts[index] for index in self._key_order]
+
+
+def compile_mapping(
+    mapping: MappingResource,
+    entity: Entity,
+    dataset: Dataset,
+    codelists: Mapping[str, CodeList],
+    row_schema: dict[str, Any],
+) -> CompiledMapping:
+    """The mapping for rows of a writer's schema.
+
+    Args:
+        mapping: a mapping that `bus validate` accepts.
+        entity: what it makes.
+        dataset: what it reads; its key and its scope.
+        codelists: by name; those that the mapping names.
+        row_schema: Avro record schema of the rows. Different versions of a source's schema get one compilation each.
+    """
+    sources, targets = field_types(row_schema), field_types(entity.spec.avro)
+    makes: list[tuple[str, Make]] = []
+    broken: Reject | None = None
+    for name, rule in mapping.spec.fields.items():
+        try:
+            types = [sources.get(source) for source in rule.sources]
+            makes.append((name, compile_field(name, rule, types, targets[name], codelists)))
+        except RejectedError as rejected:
+            broken = broken or rejected.reject
+        except ValueError as error:
+            broken = broken or Reject("type", name, str(error))
+    checks = [compile_cross_rule(rule) for rule in mapping.spec.rules]
+    if dataset.spec.scope is not None and broken is None:
+        checks.append(_scope_check(mapping, entity, dataset))
+    read = frozenset(source for rule in mapping.spec.fields.values() for source in rule.sources)
+    return CompiledMapping(makes, checks, _key_order(mapping, entity, dataset), read, broken)
+
+
+def _key_order(mapping: MappingResource, entity: Entity, dataset: Dataset) -> list[int]:
+    """For each field of the entity's key, the place of its source in the dataset's key."""
+    return [dataset.spec.key.index(mapping.spec.fields[name].sources[0]) for name in entity.spec.key]
+
+
+def _scope_check(mapping: MappingResource, entity: Entity, dataset: Dataset) -> Callable[[dict[str, Any]], None]:
+    assert dataset.spec.scope is not None
+    names = {mapping.spec.fields[name].sources[0]: name for name in entity.spec.key}
+    holds = compile_predicate(dataset.spec.scope.renamed(names), field_types(entity.spec.avro))
+    reject = Reject("outside_scope", entity.spec.key[0], f"the key is outside the scope of dataset {dataset.name}")
+
+    def check(record: dict[str, Any]) -> None:
+        if not holds(record):
+            raise RejectedError(reject)
+
+    return check

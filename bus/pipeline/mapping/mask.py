@@ -1,0 +1,106 @@
+"""What a view shows of an entity's record: some fields, some of them masked."""
+
+from __future__ import annotations
+
+import copy
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bus.catalogue.view import Mask, View
+
+Record = dict[str, Any]
+
+
+def compile_mask(mask: Mask) -> Callable[[str], str]:
+    """The mask as a function of a text; a text too short to hide anything is hidden whole."""
+    start, end, fill, fixed = mask.keep_start, mask.keep_end, mask.fill, mask.length
+
+    def hide(text: str) -> str:
+        hidden = len(text) - start - end
+        if hidden <= 0:
+            return fill * (fixed or len(text))
+        return text[:start] + fill * (fixed or hidden) + text[len(text) - end :]
+
+    return hide
+
+
+def compile_projection(entity_schema: dict[str, Any], view: View) -> tuple[dict[str, Any], Callable[[Record], Record]]:
+    """The view's Avro schema, and the function from the entity's record to the view's.
+
+    The schema is the entity's with the view's fields, called `<namespace>.<view>` ('-' becomes '_'). Filters are not
+    its concern.
+    """
+    names = view.spec.fields
+    masks = tuple((name, compile_mask(mask)) for name, mask in view.spec.masks.items())
+    values = itemgetter(*names)
+
+    def project(record: Record) -> Record:
+        shown = dict(zip(names, values(record), strict=True)) if len(names) > 1 else {names[0]: record[names[0]]}
+        for name, hide in masks:
+            if (value := shown[name]) is not None:
+                shown[name] = hide(value)
+        return shown
+
+    return view_schema(entity_schema, view), project
+
+
+def view_schema(entity_schema: dict[str, Any], view: View) -> dict[str, Any]:
+    """The Avro schema of a view's records."""
+    fields = {field["name"]: field for field in entity_schema["fields"]}
+    namespace = entity_schema.get("namespace", "") or entity_schema["name"].rpartition(".")[0]
+    named: dict[str, Any] = {}
+    _collect(entity_schema["fields"], namespace, named)
+    defined: set[str] = set()
+    return {
+        "type": "record",
+        "name": view.name.replace("-", "_"),
+        "namespace": namespace,
+        **({"doc": view.metadata.title} if view.metadata.title else {}),
+        "fields": [_with_types(copy.deepcopy(fields[name]), namespace, named, defined) for name in view.spec.fields],
+    }
+
+
+def _collect(node: Any, namespace: str, named: dict[str, Any]) -> None:
+    """Every named type by its full name."""
+    if isinstance(node, list):
+        for part in node:
+            _collect(part, namespace, named)
+    elif isinstance(node, dict):
+        if node.get("type") in ("record", "enum", "fixed"):
+            namespace = node.get("namespace", namespace)
+            named[_full(node["name"], namespace)] = node
+        for part in ("type", "items", "values", "fields"):
+            if not isinstance(node.get(part), str):
+                _collect(node.get(part), namespace, named)
+
+
+def _with_types(node: Any, namespace: str, named: dict[str, Any], defined: set[str]) -> Any:
+    """The node with each named type defined where it is first used: its first use may be in a field not shown."""
+    if isinstance(node, str):
+        full = _full(node, namespace)
+        if full not in named:
+            return node
+        return full if full in defined else _with_types(copy.deepcopy(named[full]), namespace, named, defined)
+    if isinstance(node, list):
+        return [_with_types(part, namespace, named, defined) for part in node]
+    if node.get("type") in ("record", "enum", "fixed"):
+        full = _full(node["name"], node.get("namespace", namespace))
+        if full in defined:
+            return full
+        defined.add(full)
+        namespace, _, node["name"] = full.rpartition(".")
+        node["namespace"] = namespace
+        if "fields" in node:
+            node["fields"] = [_with_types(field, namespace, named, defined) for field in node["fields"]]
+        return node
+    for part in ("type", "items", "values"):
+        if part in node:
+            node[part] = _with_types(node[part], namespace, named, defined)
+    return node
+
+
+def _full(name: str, namespace: str) -> str:
+    return name if "." in name or not namespace else f"{namespace}.{name}"
