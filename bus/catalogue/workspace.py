@@ -107,7 +107,7 @@ class _Reading:
 
     def take(self, file: Path) -> None:
         """Read one file."""
-        documents, findings = read_documents(file, _shown(file))
+        documents, findings = read_documents(file, shown_path(file))
         self.findings += findings
         for document in documents:
             resource, findings = load_resource(document)
@@ -136,7 +136,7 @@ def _workspace_name(folder: Path) -> str:
         raise NotAWorkspaceError(
             reason, where=str(folder), fix="name the folder of a workspace, or leave it out for the default one"
         )
-    documents, findings = read_documents(file, _shown(file))
+    documents, findings = read_documents(file, shown_path(file))
     value: Any = documents[0].value if documents else None
     name: Any = None
     if isinstance(value, dict) and value.get("kind") == "Workspace" and isinstance(value.get("metadata"), dict):
@@ -144,7 +144,7 @@ def _workspace_name(folder: Path) -> str:
     if findings or not isinstance(name, str) or not name:
         raise NotAWorkspaceError(
             findings[0].message if findings else "it must say `kind: Workspace` and `metadata: {name: …}`",
-            where=findings[0].where if findings else f"{_shown(file)}:1",
+            where=findings[0].where if findings else f"{shown_path(file)}:1",
         )
     return name
 
@@ -156,7 +156,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _shown(file: Path) -> Path:
+def shown_path(file: Path) -> Path:
     """The file as a user would name it: from the current folder if it lies below it."""
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 

@@ -1,0 +1,213 @@
+"""Golden examples of a mapping: rows, and the records or rejects that they must become.
+
+A file beside the mapping, `*.golden.yaml`:
+
+    types: {id: long, gxsj: timestamp}     # of source fields that are not texts
+    base: {sfzh: …, xm: …}                 # a row that each example changes
+    examples:
+      - name: a good row
+        record: {id_number: …}             # the whole record
+      - name: a name with spaces around it
+        row: {xm: " 王芳 "}
+        has: {full_name: 王芳}              # some of its fields
+      - name: the check digit is wrong
+        row: {sfzh: …}
+        reject: {rule: gb11643, field: id_number}
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from fastavro import parse_schema, schemaless_writer
+from pydantic import Field, ValidationError, model_validator
+
+from bus.catalogue.avro_type import AvroType, field_types, literal
+from bus.catalogue.codelist import CodeList
+from bus.catalogue.dataset import Dataset
+from bus.catalogue.entity import Entity
+from bus.catalogue.mapping import Mapping
+from bus.catalogue.model import Model
+from bus.catalogue.workspace import shown_path
+from bus.catalogue.yaml_document import read_documents
+from bus.errors import Finding
+from bus.pipeline.mapping.compiled import CompiledMapping, compile_mapping
+from bus.pipeline.reject import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bus.catalogue.workspace import Workspace
+    from bus.catalogue.yaml_document import Document
+
+TypeName = Literal[
+    "string", "int", "long", "double", "boolean", "bytes", "date", "timestamp", "local-timestamp", "time", "uuid"
+]
+
+_AVRO: dict[str, Any] = {
+    "date": {"type": "int", "logicalType": "date"},
+    "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
+    "local-timestamp": {"type": "long", "logicalType": "local-timestamp-micros"},
+    "time": {"type": "long", "logicalType": "time-micros"},
+    "uuid": {"type": "string", "logicalType": "uuid"},
+}
+
+
+class ExpectedReject(Model):
+    """The verdict that is expected."""
+
+    rule: str
+    field: str = ""
+
+
+class Example(Model):
+    """One row, and exactly one of: the record, some fields of it, the reject."""
+
+    name: str
+    row: dict[str, Any] = Field(default_factory=dict)
+    record: dict[str, Any] | None = None
+    has: dict[str, Any] | None = None
+    reject: ExpectedReject | None = None
+
+    @model_validator(mode="after")
+    def _expects_one_thing(self) -> Self:
+        if sum(value is not None for value in (self.record, self.has, self.reject)) != 1:
+            raise ValueError("an example expects exactly one of record, has, reject")
+        return self
+
+
+class Examples(Model):
+    """A golden file."""
+
+    types: dict[str, TypeName] = Field(default_factory=dict)
+    base: dict[str, Any] = Field(default_factory=dict)
+    examples: tuple[Example, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRun:
+    """How a mapping's examples came out.
+
+    Attributes:
+        mapping: its name.
+        examples: how many were run.
+        findings: what differs, and what is wrong with the file.
+    """
+
+    mapping: str
+    examples: int
+    findings: tuple[Finding, ...]
+
+
+def run_golden(workspace: Workspace) -> list[GoldenRun]:
+    """The examples of all mappings of a workspace that has no errors."""
+    return [_run(workspace, mapping) for mapping in workspace.all(Mapping) if mapping.spec.golden]
+
+
+def _run(workspace: Workspace, mapping: Mapping) -> GoldenRun:
+    file = workspace.documents[mapping.key].folder / mapping.spec.golden
+    documents, findings = read_documents(file, shown_path(file))
+    if findings or len(documents) != 1:
+        found = findings or [Finding("a golden file is one YAML document", f"{shown_path(file)}:1")]
+        return GoldenRun(mapping.name, 0, tuple(found))
+    document = documents[0]
+    try:
+        examples = Examples.model_validate(document.value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        wrong = tuple(Finding(f"{_dotted(d['loc'])}: {d['msg']}", document.where(d["loc"])) for d in details)
+        return GoldenRun(mapping.name, 0, wrong)
+    differences = tuple(_Runner(workspace, mapping, document, examples).differences())
+    return GoldenRun(mapping.name, len(examples.examples), differences)
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path)) or "the file"
+
+
+class _Runner:
+    """One mapping and its golden file."""
+
+    def __init__(self, workspace: Workspace, mapping: Mapping, document: Document, examples: Examples) -> None:
+        entity = workspace.named(Entity)[mapping.spec.entity]
+        dataset = workspace.named(Dataset)[mapping.spec.dataset]
+        row_schema = _row_schema(mapping, dataset, examples)
+        self._document = document
+        self._examples = examples
+        self._source_types = field_types(row_schema)
+        self._target_types = field_types(entity.spec.avro)
+        self._parsed = parse_schema(entity.spec.avro)
+        self._compiled: CompiledMapping = compile_mapping(
+            mapping, entity, dataset, workspace.named(CodeList), row_schema
+        )
+
+    def differences(self) -> Iterator[Finding]:
+        """A finding for each example that came out otherwise."""
+        for index, example in enumerate(self._examples.examples):
+            where = self._document.where(("examples", index))
+            try:
+                lines = list(self._compare(example))
+            except ValueError as error:
+                lines = [str(error)]
+            if lines:
+                yield Finding("\n".join([f"example {example.name!r} came out otherwise", *lines]), where)
+
+    def _compare(self, example: Example) -> Iterator[str]:
+        result = self._compiled.apply(self._row(example))
+        expected = example.reject
+        if isinstance(result, Reject):
+            if expected is None:
+                yield f"    + rejected: rule {result.rule}, field {result.field}: {result.reason}"
+            elif (expected.rule, expected.field or result.field) != (result.rule, result.field):
+                yield f"    - reject: rule {expected.rule}, field {expected.field or '(any)'}"
+                yield f"    + reject: rule {result.rule}, field {result.field}"
+            return
+        if expected is not None:
+            yield f"    - reject: rule {expected.rule}, field {expected.field or '(any)'}"
+            yield "    + accepted"
+            return
+        yield from self._record_differences(example, result)
+        schemaless_writer(BytesIO(), self._parsed, result)
+
+    def _record_differences(self, example: Example, result: dict[str, Any]) -> Iterator[str]:
+        given = example.record if example.record is not None else example.has or {}
+        wanted = {name: _value(name, value, self._target_types) for name, value in given.items()}
+        names = wanted if example.record is None else {**wanted, **result}
+        for name in names:
+            if name not in wanted:
+                yield f"    + {name}: {result[name]}"
+            elif name not in result:
+                yield f"    - {name}: {wanted[name]}"
+            elif wanted[name] != result[name]:
+                yield f"    - {name}: {wanted[name]}"
+                yield f"    + {name}: {result[name]}"
+
+    def _row(self, example: Example) -> dict[str, Any]:
+        given = {**dict.fromkeys(self._source_types), **self._examples.base, **example.row}
+        return {name: _value(name, value, self._source_types) for name, value in given.items()}
+
+
+def _row_schema(mapping: Mapping, dataset: Dataset, examples: Examples) -> dict[str, Any]:
+    names = set(dataset.spec.fields) | set(examples.types) | set(dataset.spec.key)
+    names |= {source for rule in mapping.spec.fields.values() for source in rule.sources}
+    fields = [
+        {"name": name, "type": ["null", _AVRO.get(kind, kind)]}
+        for name in sorted(names)
+        for kind in [examples.types.get(name, "string")]
+    ]
+    return {"type": "record", "name": "row", "fields": fields}
+
+
+def _value(name: str, value: Any, types: dict[str, AvroType]) -> Any:
+    if name not in types:
+        close = difflib.get_close_matches(name, types, n=1)
+        raise ValueError(f"    there is no field {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    if value is None:
+        return None
+    try:
+        return value.encode() if types[name].name == "bytes" else literal(value, types[name])
+    except ValueError as error:
+        raise ValueError(f"    {name}: {error}") from None
