@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": "Make Kafka, registry and catalogue what the workspace says.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
     "kafka": "Run a real Apache Kafka broker on this machine, data on disk.",
+    "mapping": "Work on mappings: run their golden examples.",
     "plan": "Show what `apply` would change.",
     "registry": "Serve the Confluent-compatible schema registry.",
     "validate": "Check a workspace, with file and line of every finding.",
