@@ -1,0 +1,5 @@
+"""PostgreSQL by logical decoding (pgoutput): a gap-free snapshot, then every committed change in order."""
+
+from adapters.postgres.adapter import PostgresAdapter
+
+__all__ = ["PostgresAdapter"]

@@ -1,0 +1,174 @@
+"""The replication connection: COPY_BOTH read through psycopg's libpq wrapper, without a thread.
+
+Source: PostgreSQL documentation, "Streaming Replication Protocol".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import psycopg
+from psycopg import pq
+
+from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
+from bus.spi import SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from adapters.postgres.config import PostgresConfig
+
+STATUS_SECONDS: Final = 1.0
+"""How often the server hears how far we are; its wal_sender_timeout is 60 s by default."""
+
+TURN: Final = 500
+"""Messages after which the event loop gets its turn."""
+
+_XLOG: Final = struct.Struct(">QQq").unpack_from
+_KEEPALIVE: Final = struct.Struct(">QqB").unpack_from
+_STATUS: Final = struct.Struct(">cQQQqB").pack
+
+
+class Replication:
+    """One replication connection: makes a slot, or streams from it.
+
+    Attributes:
+        received: LSN up to which the server has sent.
+        flushed: LSN up to which we told it, or will tell it, that it may forget.
+    """
+
+    def __init__(self, config: PostgresConfig, slot: str) -> None:
+        self.received = 0
+        self.flushed = 0
+        self._config = config
+        self._slot = slot
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            SourceUnavailableError: the server does not answer.
+        """
+        arguments = self._config.connect_arguments()
+        try:
+            self._connection = await psycopg.AsyncConnection.connect(
+                **arguments, replication="database", autocommit=True
+            )
+        except psycopg.OperationalError as error:
+            raise SourceUnavailableError(first_line(error), where=place(self._config)) from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    @property
+    def _open(self) -> psycopg.AsyncConnection[Any]:
+        assert self._connection is not None
+        return self._connection
+
+    async def create_slot(self) -> tuple[str, str]:
+        """Make the slot; the LSN where its changes begin, and the name of the snapshot just before them.
+
+        The snapshot lives until the next command on this connection. Waits for open write transactions.
+        """
+        row = await (
+            await self._open.execute(f"CREATE_REPLICATION_SLOT \"{self._slot}\" LOGICAL pgoutput (SNAPSHOT 'export')")
+        ).fetchone()
+        assert row is not None
+        return row[1], row[2]
+
+    async def drop_slot(self) -> None:
+        """Drop the slot, once a reader that is just going has gone."""
+        await self._open.execute(f'DROP_REPLICATION_SLOT "{self._slot}" WAIT')
+
+    async def stream(self, publication: str, start: int) -> AsyncIterator[tuple[bytes, int]]:
+        """The pgoutput messages from an LSN on: (message, 0), or (b"", LSN) for a keepalive.
+
+        Raises:
+            psycopg.Error: the server ended the stream.
+        """
+        pgconn = self._open.pgconn
+        pgconn.send_query(
+            f'START_REPLICATION SLOT "{self._slot}" LOGICAL {lsn_text(start)}'
+            f" (proto_version '1', publication_names '\"{publication}\"')".encode()
+        )
+        await self._copy_both(pgconn)
+        pgconn.nonblocking = 1
+        self.flushed = max(self.flushed, start)
+        status = asyncio.create_task(self._report(pgconn), name="replication-status")
+        try:
+            async for message in self._messages(pgconn):
+                yield message
+        finally:
+            status.cancel()
+            await asyncio.wait([status])
+
+    async def _copy_both(self, pgconn: pq.abc.PGconn) -> None:
+        while pgconn.is_busy():
+            await _readable(pgconn)
+        result = pgconn.get_result()
+        if result is None or result.status != pq.ExecStatus.COPY_BOTH:
+            raise psycopg.OperationalError((result.error_message if result else b"").decode("utf-8", "replace"))
+
+    async def _messages(self, pgconn: pq.abc.PGconn) -> AsyncIterator[tuple[bytes, int]]:
+        turn = 0
+        while True:
+            size, data = pgconn.get_copy_data(1)
+            if size > 0:
+                if data[0] == 0x77:  # w: WAL data
+                    self.received = max(self.received, _XLOG(data, 1)[1])
+                    yield bytes(data[25:]), 0
+                elif data[0] == 0x6B:  # k: keepalive
+                    lsn, _, _ = _KEEPALIVE(data, 1)
+                    self.received = max(self.received, lsn)
+                    yield b"", lsn
+                turn += 1
+                if turn % TURN == 0:
+                    await asyncio.sleep(0)
+            elif size == 0:
+                await _readable(pgconn)
+            else:
+                result = pgconn.get_result()
+                message = result.error_message.decode("utf-8", "replace") if result else "the stream ended"
+                raise psycopg.OperationalError(message)
+
+    async def _report(self, pgconn: pq.abc.PGconn) -> None:
+        """Tell the server how far we are, whether or not anybody reads: a stalled reader is not a dead one."""
+        while True:
+            now = time.time_ns() // 1000 - POSTGRES_EPOCH_MICROS
+            message = _STATUS(b"r", max(self.received, self.flushed), self.flushed, self.flushed, now, 0)
+            if pgconn.put_copy_data(message) == 1:
+                while pgconn.flush() == 1:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(STATUS_SECONDS)
+
+
+async def _readable(pgconn: pq.abc.PGconn) -> None:
+    """Wait for bytes from the server, and take them in."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(pgconn.socket, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(pgconn.socket)
+    pgconn.consume_input()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a server's message; what follows may quote data."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def place(config: PostgresConfig) -> str:
+    """Where the database is, without the password."""
+    return f"{config.user}@{config.host}:{config.port}/{config.database}"

@@ -1,0 +1,73 @@
+"""From pgoutput's tuples to rows: a table as the replication stream describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from adapters.postgres.pgoutput import UNCHANGED
+from bus.spi import Change, Op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.postgres.pgoutput import RowChange, Tuple
+    from adapters.postgres.tables import Table
+    from bus.spi import Row
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTable:
+    """A table, with its columns in the stream's order.
+
+    Attributes:
+        table: as it is read.
+        key_positions: positions of the replica identity's columns.
+    """
+
+    table: Table
+    key_positions: frozenset[int]
+
+    def row(self, values: Tuple) -> Row:
+        """A row of text values; unchanged ones stay UNCHANGED."""
+        return {
+            column.avro: read(column.type.read, value) for column, value in zip(self.table.columns, values, strict=True)
+        }
+
+    def old_row(self, change: RowChange) -> Row | None:
+        """The old row; columns outside the identity are null when only the identity was sent."""
+        return None if change.old is None else self.row(change.old)
+
+    def change(self, change: RowChange, number: int) -> Change:
+        """The change, with unchanged values taken from the old row where that has them."""
+        name = self.table.full_name
+        before = self.old_row(change)
+        if change.new is None:
+            return Change(name, Op.DELETE, before, None, number)
+        after = self.row(change.new)
+        if change.kind == "I":
+            return Change(name, Op.CREATE, None, after, number)
+        if before is not None and not change.old_is_key:
+            for field in unchanged_fields(after):
+                after[field] = before[field]
+        return Change(name, Op.UPDATE, before, after, number)
+
+
+def read(reader: Any, value: object) -> Any:
+    """A value from its text. What cannot be read stays text, does not fit its schema, and so ends in the DLQ."""
+    if value is None or value is UNCHANGED:
+        return value
+    try:
+        return reader(value)
+    except (ValueError, ArithmeticError):
+        return value
+
+
+def unchanged_fields(row: Row) -> list[str]:
+    """The fields whose TOASTed values were not sent."""
+    return [field for field, value in row.items() if value is UNCHANGED]
+
+
+def text_row(table: Table, values: Sequence[str | None]) -> Row:
+    """A row out of COPY's text values."""
+    return {column.avro: read(column.type.read, value) for column, value in zip(table.columns, values, strict=True)}

@@ -1,0 +1,62 @@
+"""A full copy of tables as of an exported snapshot, in brackets."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from adapters.postgres.rows import text_row
+from bus.spi import Batch, Change, Op, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from psycopg import AsyncConnection
+
+    from adapters.postgres.tables import Table
+
+ROWS: Final = 1_000
+"""Rows of a batch."""
+
+
+async def snapshot(
+    connection: AsyncConnection[Any], name: str, unit: str, tables: dict[str, Table], datasets: Sequence[str]
+) -> AsyncIterator[Batch]:
+    """Batches of all rows of the tables, as of one moment: begin, rows, end.
+
+    Args:
+        connection: of its own, in autocommit.
+        name: of the exported snapshot.
+        unit: the batches' unit.
+        tables: all, by name.
+        datasets: those to read.
+    """
+    now = time.time_ns() // 1000
+    names = tuple(datasets)
+    yield Batch(unit, last=False, time=now, snapshot=Snapshot.BEGIN, datasets=names)
+    await connection.execute("begin isolation level repeatable read read only")
+    await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
+    number = 0
+    for dataset in names:
+        async for changes in _rows(connection, tables[dataset], number):
+            number += len(changes)
+            yield Batch(unit, changes, last=False, time=now)
+    await connection.execute("commit")
+    yield Batch(unit, last=True, time=now, snapshot=Snapshot.END, datasets=names)
+
+
+async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncIterator[list[Change]]:
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
+    query = sql.SQL("copy (select {} from {}) to stdout").format(columns, sql.Identifier(table.schema, table.name))
+    changes: list[Change] = []
+    async with connection.cursor() as cursor, cursor.copy(query) as copy:
+        async for values in copy.rows():
+            number += 1
+            changes.append(Change(table.full_name, Op.READ, None, text_row(table, values), number))
+            if len(changes) == ROWS:
+                yield changes
+                changes = []
+    if changes:
+        yield changes

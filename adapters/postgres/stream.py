@@ -1,0 +1,199 @@
+"""The changes after the snapshot: transactions out of the replication stream, as batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from adapters.postgres.pgoutput import Begin, Commit, Relation, RowChange, Truncate, lsn_text, parse
+from adapters.postgres.rows import StreamTable, text_row, unchanged_fields
+from adapters.postgres.tables import make_column
+from bus.spi import Batch, Change, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from psycopg import AsyncConnection
+
+    from adapters.postgres.replication import Replication
+    from adapters.postgres.tables import Table, Types
+    from bus.spi import Position, SourceDataset
+
+CHANGES: Final = 1_000
+"""Changes of a batch; a larger transaction comes in several."""
+
+
+class Stream:
+    """Turns one replication stream into batches, and acknowledgements into LSNs that the server may forget.
+
+    Args:
+        replication: the connection that streams.
+        connection: one for queries beside it.
+        types: the server's types.
+        tables: those to read, by name.
+        resume_from: where the runtime stands; its rows come again and are dropped there.
+    """
+
+    def __init__(
+        self,
+        replication: Replication,
+        connection: AsyncConnection[Any],
+        types: Types,
+        tables: dict[str, Table],
+        resume_from: Position | None,
+    ) -> None:
+        self._replication = replication
+        self._connection = connection
+        self._types = types
+        self._tables = dict(tables)
+        self._resume = resume_from
+        self._relations: dict[int, StreamTable | None] = {}
+        self._under_way: deque[tuple[str, int]] = deque()
+        self._begin: Begin | None = None
+        self._changes: list[Change] = []
+        self._schemas: dict[str, SourceDataset] = {}
+        self._row = 0
+
+    async def batches(self, publication: str, start: int) -> AsyncIterator[Batch]:
+        """Batches without end."""
+        async for data, keepalive in self._replication.stream(publication, start):
+            if not data:
+                self._idle(keepalive)
+                continue
+            message = parse(data)
+            if isinstance(message, RowChange):
+                await self._take(message)
+                if len(self._changes) >= CHANGES:
+                    yield self._batch(last=False)
+            elif isinstance(message, Begin):
+                self._begin, self._row = message, 0
+            elif isinstance(message, Commit):
+                self._under_way.append((lsn_text(message.lsn), message.end))
+                yield self._batch(last=True)
+                self._begin = None
+            elif isinstance(message, Relation):
+                if self._changes:
+                    yield self._batch(last=False)
+                await self._relation(message)
+            elif isinstance(message, Truncate):
+                for batch in self._truncate(message):
+                    yield batch
+
+    def _batch(self, *, last: bool) -> Batch:
+        assert self._begin is not None
+        begin = self._begin
+        batch = Batch(
+            lsn_text(begin.lsn),
+            self._changes,
+            last=last,
+            time=begin.time,
+            transaction=str(begin.xid),
+            schemas=self._schemas,
+        )
+        self._changes, self._schemas = [], {}
+        return batch
+
+    async def _take(self, message: RowChange) -> None:
+        table = self._relations.get(message.relation)
+        if table is None:
+            return
+        self._row += 1
+        change = table.change(message, self._row)
+        if (
+            change.after is not None
+            and (fields := unchanged_fields(change.after))
+            and not await self._look_up(table, change, fields)
+        ):
+            return
+        self._changes.append(change)
+
+    async def _look_up(self, table: StreamTable, change: Change, fields: list[str]) -> bool:
+        """Read values that the stream left out from the table itself; False if the row is gone.
+
+        The value read may be newer than the change; then the change that made it so follows and brings it again. If the
+        row is gone, its deletion (or its new key) follows, and leaves nothing of this change.
+        """
+        assert change.after is not None
+        columns = {column.name: column for column in table.table.columns}
+        identity = [columns[name] for name in table.table.identity_columns]
+        query = sql.SQL("copy (select {} from {} where {}) to stdout").format(
+            sql.SQL(", ").join(sql.Identifier(name) for name in columns),
+            sql.Identifier(table.table.schema, table.table.name),
+            sql.SQL(" and ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(c.name), sql.Literal(change.after[c.avro])) for c in identity
+            ),
+        )
+        async with self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            rows = [text_row(table.table, values) async for values in copy.rows()]
+        if not identity or not rows:
+            return False
+        for field in fields:
+            change.after[field] = rows[0][field]
+        return True
+
+    async def _relation(self, message: Relation) -> None:
+        """Take in a table's shape as of the next row."""
+        known = self._tables.get(f"{message.schema}.{message.table}")
+        if known is None:
+            self._relations[message.oid] = None
+            return
+        await self._types.load(self._connection, [column.type_oid for column in message.columns])
+        docs = {column.name: (column.doc, column.not_null) for column in known.columns}
+        columns = tuple(
+            make_column(
+                self._types,
+                column.name,
+                column.type_oid,
+                column.modifier,
+                not_null=docs.get(column.name, ("", False))[1],
+                doc=docs.get(column.name, ("", False))[0],
+            )
+            for column in message.columns
+        )
+        table = replace(known, identity=message.identity, columns=columns)
+        keys = frozenset(number for number, column in enumerate(message.columns) if column.key)
+        self._relations[message.oid] = StreamTable(table, keys)
+        if table.row_schema() != known.row_schema():
+            self._schemas[known.full_name] = table.dataset()
+        self._tables[known.full_name] = table
+
+    def _truncate(self, message: Truncate) -> list[Batch]:
+        """An emptied table is a full snapshot without rows; it counts as one row of its transaction."""
+        found = [self._relations.get(oid) for oid in message.relations]
+        names = tuple(each.table.full_name for each in found if each is not None)
+        self._row += 1
+        if not names or self._done(self._row):
+            return []
+        begin, end = self._batch(last=False), self._batch(last=False)
+        return [
+            replace(begin, changes=begin.changes),
+            replace(end, snapshot=Snapshot.BEGIN, datasets=names),
+            replace(end, snapshot=Snapshot.END, datasets=names),
+        ]
+
+    def _done(self, row: int) -> bool:
+        """Whether rows behind this one are durable already, and so this one is."""
+        if self._resume is None or self._begin is None or self._resume.unit != lsn_text(self._begin.lsn):
+            return False
+        return self._resume.complete or self._resume.row > row
+
+    def acknowledge(self, position: Position) -> None:
+        """The runtime has everything up to here: the server may forget the transactions that end there."""
+        if all(unit != position.unit for unit, _ in self._under_way):
+            return
+        while self._under_way:
+            unit, end = self._under_way[0]
+            if unit == position.unit and not position.complete:
+                return
+            self._under_way.popleft()
+            self._replication.flushed = max(self._replication.flushed, end)
+            if unit == position.unit:
+                return
+
+    def _idle(self, lsn: int) -> None:
+        """With nothing under way, what the server has written so far holds nothing of ours: it may forget it."""
+        if not self._under_way and self._begin is None:
+            self._replication.flushed = max(self._replication.flushed, lsn)
