@@ -147,8 +147,7 @@ class Replication:
             now = time.time_ns() // 1000 - POSTGRES_EPOCH_MICROS
             message = _STATUS(b"r", max(self.received, self.flushed), self.flushed, self.flushed, now, 0)
             if pgconn.put_copy_data(message) == 1:
-                while pgconn.flush() == 1:
-                    await asyncio.sleep(0.05)
+                pgconn.flush()  # what does not go out now goes with the next one
             await asyncio.sleep(STATUS_SECONDS)
 
 

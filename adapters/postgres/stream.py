@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from adapters.postgres.pgoutput import Begin, Commit, Relation, RowChange, Truncate, lsn_text, parse
+from adapters.postgres.pgoutput import Begin, Commit, Message, Relation, RowChange, Truncate, lsn_text, parse
 from adapters.postgres.rows import StreamTable, text_row, unchanged_fields
 from adapters.postgres.tables import make_column
 from bus.spi import Batch, Change, Snapshot
@@ -63,31 +63,38 @@ class Stream:
             if not data:
                 self._idle(keepalive)
                 continue
-            message = parse(data)
-            if isinstance(message, RowChange):
-                await self._take(message)
-                if len(self._changes) >= CHANGES:
-                    yield self._batch(last=False)
-            elif isinstance(message, Begin):
+            for batch in await self._take(parse(data)):
+                yield batch
+
+    async def _take(self, message: Message | None) -> list[Batch]:
+        """What a message completes."""
+        match message:
+            case RowChange():
+                await self._row_change(message)
+                return [self._batch(last=False)] if len(self._changes) >= CHANGES else []
+            case Begin():
                 self._begin, self._row = message, 0
-            elif isinstance(message, Commit):
+                return []
+            case Commit():
                 self._under_way.append((lsn_text(message.lsn), message.end))
-                yield self._batch(last=True)
+                batch = self._batch(last=True)
                 self._begin = None
-            elif isinstance(message, Relation):
-                if self._changes:
-                    yield self._batch(last=False)
+                return [batch]
+            case Relation():
+                done = [self._batch(last=False)] if self._changes else []
                 await self._relation(message)
-            elif isinstance(message, Truncate):
-                for batch in self._truncate(message):
-                    yield batch
+                return done
+            case Truncate():
+                return self._truncate(message)
+            case None:
+                return []
 
     def _batch(self, *, last: bool) -> Batch:
         assert self._begin is not None
         begin = self._begin
         batch = Batch(
-            lsn_text(begin.lsn),
-            self._changes,
+            unit=lsn_text(begin.lsn),
+            changes=self._changes,
             last=last,
             time=begin.time,
             transaction=str(begin.xid),
@@ -96,17 +103,14 @@ class Stream:
         self._changes, self._schemas = [], {}
         return batch
 
-    async def _take(self, message: RowChange) -> None:
+    async def _row_change(self, message: RowChange) -> None:
         table = self._relations.get(message.relation)
         if table is None:
             return
         self._row += 1
         change = table.change(message, self._row)
-        if (
-            change.after is not None
-            and (fields := unchanged_fields(change.after))
-            and not await self._look_up(table, change, fields)
-        ):
+        fields = unchanged_fields(change.after or {})
+        if fields and not await self._look_up(table, change, fields):
             return
         self._changes.append(change)
 
@@ -141,15 +145,15 @@ class Stream:
             self._relations[message.oid] = None
             return
         await self._types.load(self._connection, [column.type_oid for column in message.columns])
-        docs = {column.name: (column.doc, column.not_null) for column in known.columns}
+        docs = {column.name: column.doc for column in known.columns}
+        not_null = {column.name for column in known.columns if column.not_null}
         columns = tuple(
             make_column(
-                self._types,
+                self._types.type(column.type_oid),
                 column.name,
-                column.type_oid,
                 column.modifier,
-                not_null=docs.get(column.name, ("", False))[1],
-                doc=docs.get(column.name, ("", False))[0],
+                not_null=column.name in not_null,
+                doc=docs.get(column.name, ""),
             )
             for column in message.columns
         )
@@ -167,12 +171,9 @@ class Stream:
         self._row += 1
         if not names or self._done(self._row):
             return []
-        begin, end = self._batch(last=False), self._batch(last=False)
-        return [
-            replace(begin, changes=begin.changes),
-            replace(end, snapshot=Snapshot.BEGIN, datasets=names),
-            replace(end, snapshot=Snapshot.END, datasets=names),
-        ]
+        before, empty = self._batch(last=False), self._batch(last=False)
+        brackets = [replace(empty, snapshot=mark, datasets=names) for mark in (Snapshot.BEGIN, Snapshot.END)]
+        return [before, *brackets] if before.changes else brackets
 
     def _done(self, row: int) -> bool:
         """Whether rows behind this one are durable already, and so this one is."""

@@ -192,7 +192,7 @@ def _table(row: Any, columns: Sequence[Any], indexes: Sequence[Any], types: Type
         name=name,
         identity=identity,
         columns=tuple(
-            make_column(types, name, type_oid, modifier, not_null=not_null, doc=column_doc or "")
+            make_column(types.type(type_oid), name, modifier, not_null=not_null, doc=column_doc or "")
             for relation, name, type_oid, modifier, not_null, column_doc in columns
             if relation == oid
         ),
@@ -207,7 +207,7 @@ def _table(row: Any, columns: Sequence[Any], indexes: Sequence[Any], types: Type
     )
 
 
-def make_column(types: Types, name: str, type_oid: int, modifier: int, *, not_null: bool, doc: str) -> TableColumn:
-    """A column of a type that was learnt."""
+def make_column(kind: PgType, name: str, modifier: int, *, not_null: bool, doc: str) -> TableColumn:
+    """A column of a type."""
     avro = avro_name(name)
-    return TableColumn(name, avro, column_type(types.type(type_oid), modifier, f"{avro}_enum"), not_null, doc)
+    return TableColumn(name, avro, column_type(kind, modifier, f"{avro}_enum"), not_null, doc)

@@ -6,10 +6,12 @@ go.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -84,7 +86,7 @@ class PostgresServer:
         command = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
         command += ["-k", str(self._folder), *options]
         with (self._folder / "server.log").open("ab") as log:
-            self._guardian = subprocess.Popen(
+            self._guardian = subprocess.Popen(  # noqa: S603  our own command
                 [sys.executable, "-I", "-S", child.__file__, *_as_nobody(), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -106,7 +108,9 @@ class PostgresServer:
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         command = [str(self._programs / "initdb"), "-D", str(self._folder / "data"), "-U", "postgres", "-A", "trust"]
         command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        done = subprocess.run([*_as_nobody(), *command], cwd=self._folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(  # noqa: S603  our own command
+            [*_as_nobody(), *command], cwd=self._folder, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise PostgresServerError(
                 (done.stderr.strip().splitlines() or ["initdb failed"])[-1], where=str(self._folder)
@@ -127,16 +131,17 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop it at once but in order (open transactions are rolled back)."""
-        self._end("INT")
+        self._end(signal.SIGINT)
 
     def kill(self) -> None:
         """Kill it, as a power cut would."""
-        self._end("QUIT")
+        self._end(signal.SIGQUIT)
 
-    def _end(self, signal_name: str) -> None:
+    def _end(self, number: signal.Signals) -> None:
         if self._guardian is None:
             return
-        subprocess.run(["kill", f"-{signal_name}", str(self._pid)], check=False, capture_output=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
         try:
             self._guardian.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
