@@ -1,0 +1,105 @@
+"""What would have to change on a cluster so that it is what a workspace says. Pure: no I/O.
+
+An unchanged workspace yields no actions. The order of the actions is the order to do them in: topics, starting offsets,
+schemas, catalogue; so that a plan cut short anywhere is mended by planning and applying again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bus.catalogue.plan_catalogue import plan_catalogue
+from bus.catalogue.plan_schemas import plan_schemas
+from bus.catalogue.plan_topics import plan_topics
+from bus.catalogue.wanted import Wanted
+from bus.errors import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bus.catalogue.actions import Action
+    from bus.catalogue.cluster_state import ClusterState
+    from bus.catalogue.workspace import Workspace
+
+PARTITION_BUDGET: Final = 30_000
+"""What one node bears before Linux's default `max_map_count` ends it (design §1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the cluster is set up for.
+
+    Attributes:
+        lanes: partitions of `_bus.lanes`; fixed for the life of a cluster.
+        partitions: the most that it may hold.
+    """
+
+    lanes: int = 16
+    partitions: int = PARTITION_BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `apply` would do, or why it would not.
+
+    Attributes:
+        workspace: the name that stands as `managedBy`.
+        actions: in the order to do them.
+        findings: refusals (errors) and warnings.
+        partitions_before: of the whole cluster.
+        partitions_after: likewise.
+    """
+
+    workspace: str
+    actions: tuple[Action, ...] = ()
+    findings: tuple[Finding, ...] = field(default=())
+    partitions_before: int = 0
+    partitions_after: int = 0
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """The findings that forbid to apply it."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "workspace": self.workspace,
+            "actions": [action.json() for action in self.actions],
+            "findings": [
+                {"severity": f.severity, "where": f.where, "message": f.message, "fix": f.fix} for f in self.findings
+            ],
+            "partitions": {"before": self.partitions_before, "after": self.partitions_after},
+        }
+
+
+def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None) -> Plan:
+    """The plan for a workspace that has no errors.
+
+    Args:
+        workspace: from `Workspace.load`.
+        state: what the cluster has now.
+        limits: what the cluster is set up for.
+
+    Raises:
+        BadCatalogueRecordError: the catalogue holds a record that this version cannot read.
+    """
+    limits = limits or Limits()
+    wanted = Wanted.of(workspace, state)
+    topics, topic_findings, added = plan_topics(wanted, state, limits.lanes)
+    schemas, schema_findings = plan_schemas(wanted, state)
+    records, record_findings = plan_catalogue(wanted, state)
+    before = sum(topic.partitions for topic in state.topics.values())
+    findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings]
+    findings += _budget(before + added, limits.partitions)
+    actions = (*topics, *schemas, *records)
+    return Plan(workspace.name, actions, tuple(findings), before, before + added)
+
+
+def _budget(partitions: int, limit: int) -> Iterable[Finding]:
+    if partitions > limit:
+        yield Finding(
+            f"the cluster would have {partitions} partitions; its budget is {limit}",
+            fix="give datasets fewer partitions, withdraw subscriptions that nobody reads, or use a larger cluster",
+        )

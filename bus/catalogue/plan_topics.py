@@ -1,0 +1,114 @@
+"""Topics to make, settings to change, offsets to start at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bus.catalogue import topics as wanted_topics
+from bus.catalogue.actions import AlterTopic, CreateTopic, SetOffsets
+from bus.catalogue.dataset import Dataset
+from bus.catalogue.entity import Entity
+from bus.errors import Finding
+from bus.wire import raw_topic, shared_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bus.catalogue.actions import Action
+    from bus.catalogue.cluster_state import ClusterState
+    from bus.catalogue.model import Resource
+    from bus.catalogue.topics import Topic
+    from bus.catalogue.wanted import Wanted
+
+
+def plan_topics(wanted: Wanted, state: ClusterState, lanes: int) -> tuple[list[Action], list[Finding], int]:
+    """Actions, refusals, and how many partitions are added."""
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    added = 0
+    known = {name.replace(".", "_"): name for name in state.topics}
+    for topic, where in _all(wanted, lanes).values():
+        same = known.get(topic.name.replace(".", "_"))
+        if same is not None and same != topic.name:
+            findings.append(Finding(f"topic {topic.name} and the cluster's {same} differ only in '.' and '_'", where))
+        elif same is None:
+            actions.append(CreateTopic(topic))
+            added += topic.partitions
+        else:
+            actions += _altered(topic, state)
+            findings += _repartitioned(topic, state, where)
+    offsets, lost = _offsets(wanted, state)
+    return [*actions, *offsets], [*findings, *lost], added
+
+
+def _all(wanted: Wanted, lanes: int) -> dict[str, tuple[Topic, str]]:
+    """Name → topic and the place in the workspace that asks for it."""
+    return {topic.name: (topic, where) for topic, where in _each(wanted, lanes)}
+
+
+def _each(wanted: Wanted, lanes: int) -> Iterator[tuple[Topic, str]]:
+    workspace = wanted.workspace
+    entities = workspace.named(Entity)
+    for topic in wanted_topics.bus_topics(lanes):
+        yield topic, "BUS_LANES" if topic.name == wanted_topics.LANES_TOPIC else ""
+    for dataset in workspace.all(Dataset):
+        for topic in wanted_topics.department_topics(dataset.spec.department):
+            yield topic, workspace.where(dataset, "spec", "department")
+        for topic in wanted_topics.dataset_topics(dataset):
+            yield topic, workspace.where(dataset, "spec", "partitions")
+    for entity in entities.values():
+        yield wanted_topics.shared(entity), workspace.where(entity, "spec", "partitions")
+    for view in wanted.views:
+        where = workspace.where(view, "metadata", "name")
+        yield wanted_topics.view_of(view, entities[view.spec.entity]), where
+        if view.spec.filter is not None:
+            yield wanted_topics.members_of(entities[view.spec.entity]), where
+
+
+def _altered(topic: Topic, state: ClusterState) -> list[Action]:
+    current = state.topics[topic.name].config
+    after = {name: value for name, value in topic.config.items() if current.get(name) != value}
+    return [AlterTopic(topic.name, {name: current.get(name) for name in after}, after)] if after else []
+
+
+def _repartitioned(topic: Topic, state: ClusterState, where: str) -> list[Finding]:
+    current = state.topics[topic.name].partitions
+    if current == topic.partitions:
+        return []
+    return [
+        Finding(
+            f"topic {topic.name} has {current} partitions, {topic.partitions} are asked for: "
+            "keys are spread by that number, so their order would be lost",
+            where,
+            f"leave it at {current}, or use a new name",
+        )
+    ]
+
+
+def _offsets(wanted: Wanted, state: ClusterState) -> tuple[list[SetOffsets], list[Finding]]:
+    """Where the stages start. A stage that has run before and lost its offset is not started over: refused."""
+    actions: list[SetOffsets] = []
+    findings: list[Finding] = []
+    for resource, group, topic, partitions in _inputs(wanted):
+        missing = tuple(number for number in range(partitions) if (group, topic, number) not in state.committed)
+        if not missing:
+            continue
+        if topic in state.topics and wanted.has_before(resource):
+            findings.append(
+                Finding(
+                    f"group {group} has lost its offsets of {topic} ({len(missing)} partitions): "
+                    "from the beginning, records would be doubled; from the end, lost",
+                    wanted.workspace.where(resource, "metadata", "name"),
+                    "set the offsets by hand to where the shared records end",
+                )
+            )
+        else:
+            actions.append(SetOffsets(group, topic, missing))
+    return actions, findings
+
+
+def _inputs(wanted: Wanted) -> Iterator[tuple[Resource, str, str, int]]:
+    for dataset in wanted.workspace.all(Dataset):
+        yield dataset, wanted_topics.NORMALISE_GROUP, raw_topic(dataset.name), dataset.spec.partitions
+    for entity in wanted.workspace.all(Entity):
+        yield entity, wanted_topics.ROUTE_GROUP, shared_topic(entity.name), entity.spec.partitions

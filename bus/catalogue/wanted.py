@@ -1,0 +1,98 @@
+"""What a workspace wants of a cluster, after a look at what others have put into its catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bus.catalogue.dataset import Dataset
+from bus.catalogue.mapping import Mapping
+from bus.catalogue.record import CatalogueRecord
+from bus.catalogue.subscription import Subscription
+from bus.catalogue.view import View
+
+if TYPE_CHECKING:
+    from bus.catalogue.cluster_state import ClusterState
+    from bus.catalogue.model import Resource
+    from bus.catalogue.workspace import Workspace
+
+ACTIVE = "active"
+REQUESTED = "requested"
+REVOKED = "revoked"
+WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A workspace beside the records that are there.
+
+    Attributes:
+        workspace: what is wanted.
+        found: key → record of the catalogue.
+        states: key of a Subscription of the workspace → the state that it will have.
+        views: those that an active subscription names, of whoever's; only they get a topic.
+    """
+
+    workspace: Workspace
+    found: dict[str, CatalogueRecord]
+    states: dict[str, str]
+    views: tuple[View, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace, state: ClusterState) -> Wanted:
+        """Read the catalogue's records and decide the subscriptions' states.
+
+        Raises:
+            BadCatalogueRecordError: a record cannot be read.
+        """
+        found = {key: CatalogueRecord.decode(key, value) for key, value in state.records.items()}
+        states = {
+            subscription.key: _state_of(workspace, subscription, found.get(subscription.key))
+            for subscription in workspace.all(Subscription)
+        }
+        live = {
+            (subscription.spec.view, subscription.spec.revision)
+            for subscription in workspace.all(Subscription)
+            if states[subscription.key] == ACTIVE
+        }
+        live |= {
+            (record.resource.spec.view, record.resource.spec.revision)
+            for key, record in found.items()
+            if isinstance(record.resource, Subscription)
+            and key not in states
+            and record.managed_by != workspace.name
+            and record.status.get("state") == ACTIVE
+        }
+        views = tuple(view for view in workspace.all(View) if (view.name, view.spec.revision) in live)
+        return cls(workspace, found, states, views)
+
+    def has_before(self, resource: Resource) -> bool:
+        """Whether the catalogue holds it, in whichever revision: an apply has come to its end with it."""
+        return any(
+            record.resource.kind == resource.kind and record.resource.name == resource.name
+            for record in self.found.values()
+        )
+
+
+def sources_of(workspace: Workspace, entity: str) -> list[Dataset]:
+    """The datasets that feed an entity."""
+    names = {mapping.spec.dataset for mapping in workspace.all(Mapping) if mapping.spec.entity == entity}
+    return [dataset for dataset in workspace.all(Dataset) if dataset.name in names]
+
+
+def is_unconditional(workspace: Workspace, subscription: Subscription) -> bool:
+    """Whether all that the subscription's view shows may be had by everyone who asks."""
+    view = workspace.named(View)[subscription.spec.view]
+    return all(dataset.spec.share.type == "unconditional" for dataset in sources_of(workspace, view.spec.entity))
+
+
+def _state_of(workspace: Workspace, subscription: Subscription, record: CatalogueRecord | None) -> str:
+    """YAML may request and withdraw; it never undoes what the runtime decided."""
+    current = record.status.get("state") if record else None
+    if current == REVOKED:
+        return REVOKED
+    if subscription.spec.withdrawn:
+        return WITHDRAWN
+    if current is None or current == WITHDRAWN:
+        return ACTIVE if is_unconditional(workspace, subscription) else REQUESTED
+    return str(current)
