@@ -1,0 +1,134 @@
+"""Looks at a cluster, and does what a plan says.
+
+The order makes it safe to be killed anywhere: topics, then starting offsets, then schemas, then the catalogue in one
+transaction. Workers see a resource only by its catalogue record, so nothing runs before all that it needs is there; and
+a plan made again finds what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bus.catalogue.actions import (
+    AlterTopic,
+    CreateTopic,
+    DeleteRecord,
+    PutRecord,
+    RegisterSchema,
+    SetCompatibility,
+    SetOffsets,
+)
+from bus.catalogue.cluster_state import ClusterState
+from bus.catalogue.dataset import Dataset
+from bus.catalogue.entity import Entity
+from bus.catalogue.registry_reader import RegistryReader
+from bus.catalogue.topics import CATALOGUE_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
+from bus.catalogue.view import View
+from bus.errors import BusError, PlanRefusedError
+from bus.kafka.admin import Admin, NewTopic
+from bus.kafka.compacted import CompactedTopic
+from bus.wire import raw_topic, shared_topic, subject, view_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bus.catalogue.plan import Plan
+    from bus.catalogue.workspace import Workspace
+    from bus.config import Connection, Settings
+
+WRITER: Final = "_bus.catalogue.writer"
+"""Transactional id of whoever writes the catalogue: a second writer fences the first."""
+
+ActionT = TypeVar("ActionT")
+
+
+class StaleCatalogueError(BusError):
+    """The catalogue changed after the plan was made; nothing was written to it."""
+
+
+async def read_state(settings: Settings, workspace: Workspace) -> ClusterState:
+    """What the cluster and its registry have now, as far as the workspace concerns them.
+
+    Raises:
+        BrokerUnavailableError: the cluster does not answer.
+        RegistryUnavailableError: the registry does not answer.
+    """
+    admin = Admin(settings.kafka)
+    topics = await asyncio.to_thread(admin.topics)
+    committed: set[tuple[str, str, int]] = set()
+    for group in (NORMALISE_GROUP, ROUTE_GROUP):
+        offsets = await asyncio.to_thread(admin.committed, group)
+        committed |= {(group, topic, partition) for topic, partition in offsets}
+    async with RegistryReader(settings.registry_url) as registry:
+        subjects = await registry.subjects(_subjects(workspace))
+    records = await _records(settings.kafka) if CATALOGUE_TOPIC in topics else {}
+    return ClusterState(topics, subjects, records, frozenset(committed))
+
+
+async def _records(connection: Connection) -> dict[str, bytes]:
+    async with CompactedTopic(connection, CATALOGUE_TOPIC) as catalogue:
+        return dict(catalogue.items)
+
+
+def _subjects(workspace: Workspace) -> Iterator[str]:
+    yield from (subject(raw_topic(dataset.name)) for dataset in workspace.all(Dataset))
+    yield from (subject(shared_topic(entity.name)) for entity in workspace.named(Entity).values())
+    yield from (subject(view_topic(view.name, view.spec.revision)) for view in workspace.all(View))
+
+
+async def apply_plan(plan: Plan, settings: Settings) -> None:
+    """Do everything that the plan says; a plan without actions touches nothing.
+
+    Raises:
+        PlanRefusedError: the plan has refusals; nothing was changed.
+        StaleCatalogueError: somebody else changed the catalogue meanwhile.
+        BrokerUnavailableError: the cluster does not answer; apply again when it does.
+        RegistryUnavailableError: likewise the registry.
+        FencedError: another apply runs at the same time and won.
+    """
+    if plan.refusals:
+        raise PlanRefusedError(plan.findings)
+    if not plan.actions:
+        return
+    admin = Admin(settings.kafka)
+    await asyncio.to_thread(_topics, plan, admin)
+    async with RegistryReader(settings.registry_url) as registry:
+        await _schemas(plan, registry)
+    await _catalogue(plan, settings.kafka)
+
+
+def _of(plan: Plan, kind: type[ActionT]) -> list[ActionT]:
+    return [action for action in plan.actions if isinstance(action, kind)]
+
+
+def _topics(plan: Plan, admin: Admin) -> None:
+    topics = [action.topic for action in _of(plan, CreateTopic)]
+    admin.create_topics([NewTopic(topic.name, topic.partitions, topic.config) for topic in topics])
+    for change in _of(plan, AlterTopic):
+        admin.alter_topic_config(change.name, change.after)
+    offsets: dict[str, dict[tuple[str, int], int]] = {}
+    for start in _of(plan, SetOffsets):
+        offsets.setdefault(start.group, {}).update({(start.topic, number): 0 for number in start.partitions})
+    for group, positions in offsets.items():
+        admin.set_committed(group, positions)
+
+
+async def _schemas(plan: Plan, registry: RegistryReader) -> None:
+    for level in _of(plan, SetCompatibility):
+        await registry.set_compatibility(level.subject, level.level)
+    for schema in _of(plan, RegisterSchema):
+        await registry.register(schema.subject, schema.schema)
+
+
+async def _catalogue(plan: Plan, connection: Connection) -> None:
+    puts, deletions = _of(plan, PutRecord), _of(plan, DeleteRecord)
+    if not puts and not deletions:
+        return
+    async with CompactedTopic(connection, CATALOGUE_TOPIC, writer=WRITER) as catalogue:
+        expected = {action.key: action.before for action in puts} | {action.key: action.before for action in deletions}
+        stale = [key for key, before in expected.items() if catalogue.items.get(key) != before]
+        if stale:
+            raise StaleCatalogueError(", ".join(stale), where=CATALOGUE_TOPIC, fix="plan again, and apply that")
+        written = {action.key: action.record.encode() for action in puts}
+        await catalogue.put({**written, **{action.key: None for action in deletions}})
