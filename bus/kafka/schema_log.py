@@ -60,6 +60,7 @@ class SchemaLog:
         self._apply = apply
         self._partition = clients.TopicPartition(topic, 0)
         self._consumer: Any = None
+        self._end_reader: Any = None  # a connection of its own: a question behind a fetch waits for that fetch
         self._producer: Any = None
         self._follower: asyncio.Task[None] | None = None
         self._position = 0
@@ -76,6 +77,8 @@ class SchemaLog:
         await asyncio.to_thread(lambda: Admin(self._connection).create_topics([topic]))
         self._consumer = clients.consumer(self._connection)
         await clients.start(self._consumer, self._connection)
+        self._end_reader = clients.consumer(self._connection)
+        await clients.start(self._end_reader, self._connection)
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
         self._follower = asyncio.create_task(self._follow(), name="registry: follow _schemas")
@@ -88,8 +91,9 @@ class SchemaLog:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
         await self._release()
-        if self._consumer is not None:
-            await clients.stop(self._consumer)
+        for client in (self._consumer, self._end_reader):
+            if client is not None:
+                await clients.stop(client)
 
     async def refresh(self) -> None:
         """Wait until everything that was committed before this call has been applied.
@@ -99,7 +103,7 @@ class SchemaLog:
         """
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
-                ends = await self._consumer.end_offsets([self._partition])  # read committed: the last stable offset
+                ends = await self._end_reader.end_offsets([self._partition])  # read committed: the last stable offset
                 await self._reached(ends[self._partition])
         except (TimeoutError, clients.KafkaError) as error:
             raise self._unavailable(error) from error
