@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
+OFFSETS_TRY_SECONDS: Final = 2.0
 CHECK = "check that Kafka runs there, and the settings KAFKA_BOOTSTRAP, KAFKA_SECURITY_PROTOCOL, KAFKA_USERNAME"
 
 # What a broker that cannot be reached looks like from librdkafka.
@@ -42,6 +43,12 @@ _UNREACHABLE: Final = {
     KafkaError._AUTHENTICATION,
     KafkaError._SSL,
     KafkaError.REQUEST_TIMED_OUT,
+}
+
+_COORDINATOR_IS_COMING: Final = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
 }
 
 
@@ -158,16 +165,32 @@ class Admin:
         return {(p.topic, p.partition): p.offset for p in found.topic_partitions or [] if p.offset >= 0}
 
     def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Set the group's committed offsets. Kafka refuses it while the group has members."""
+        """Set the group's committed offsets. Kafka refuses it while the group has members.
+
+        The first group of a cluster finds its coordinator only just being made, and librdkafka then fails at once or
+        waits for ever; hence short tries, until the time is up.
+        """
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._set_committed(group, offsets, min(self._timeout, OFFSETS_TRY_SECONDS))
+            except (KafkaRefusedError, BrokerUnavailableError) as error:
+                retriable = isinstance(error, BrokerUnavailableError) or _coordinator_is_coming(error.__cause__)
+                if not retriable or time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
+
+    def _set_committed(self, group: str, offsets: Mapping[tuple[str, int], int], timeout: float) -> None:
         positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, positions)]
-        futures = self._client.alter_consumer_group_offsets(request, request_timeout=self._timeout)
+        futures = self._client.alter_consumer_group_offsets(request, request_timeout=timeout)
         done: ConsumerGroupTopicPartitions = self._result(
             futures[group], f"group {group}", fix="stop the members of the group first"
         )
         for position in done.topic_partitions or []:
             if position.error:
-                raise KafkaRefusedError(position.error.str(), where=f"{position.topic}/{position.partition}")
+                cause = KafkaException(position.error)
+                raise self._translated(cause, f"{position.topic}/{position.partition}", "") from cause
 
     def partition_budget(self) -> int:
         """How many partitions the cluster has now; about 30,000 is what one node bears with Linux's defaults."""
@@ -211,6 +234,11 @@ class Admin:
             if time.monotonic() > deadline:
                 raise BrokerUnavailableError(f"waited {self._timeout:.0f} s for {what}", where=self._where, fix=CHECK)
             time.sleep(POLL_SECONDS)
+
+
+def _coordinator_is_coming(cause: BaseException | None) -> bool:
+    """Whether the group's coordinator is only just being made or moved."""
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _COORDINATOR_IS_COMING
 
 
 def _own_settings(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:

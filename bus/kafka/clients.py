@@ -37,6 +37,7 @@ __all__ = [
     "StickyPartitionAssignor",
     "TopicPartition",
     "consumer",
+    "partitions",
     "producer",
     "start",
     "started",
@@ -131,6 +132,24 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
             f"no answer within {within:.0f} s ({type(error).__name__})",
             where=connection.bootstrap,
             fix="start the broker, or name the right one with --bootstrap or KAFKA_BOOTSTRAP",
+        ) from None
+
+
+async def partitions(client: Any, topic: str, connection: Connection, *, within: float = 10.0) -> set[int]:
+    """The numbers of a topic's partitions, once a started client knows them.
+
+    Raises:
+        BrokerUnavailableError: the topic is not there within so many seconds.
+    """
+    try:
+        async with asyncio.timeout(within):
+            # The public `partitions_for_topic` answers None for a topic that the client has not heard of yet.
+            return set(await client._client._wait_on_metadata(topic))  # noqa: SLF001
+    except (KafkaError, TimeoutError):
+        raise BrokerUnavailableError(
+            f"topic {topic} is not there",
+            where=connection.bootstrap,
+            fix="apply a workspace to this cluster first: bus apply",
         ) from None
 
 

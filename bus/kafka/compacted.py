@@ -69,7 +69,7 @@ class CompactedTopic:
             await clients.stop(self._producer)
 
     async def _assign(self) -> None:
-        partitions = await self._consumer._client._wait_on_metadata(self._topic)  # noqa: SLF001  no public way that waits
+        partitions = await clients.partitions(self._consumer, self._topic, self._connection)
         assignment = [clients.TopicPartition(self._topic, number) for number in sorted(partitions)]
         self._consumer.assign(assignment)
         await self._consumer.seek_to_beginning(*assignment)

@@ -119,6 +119,9 @@ class LaneLoop:
         """
         backoff = 0.2
         while not self._stopping.is_set():
+            if not self._work().inputs:
+                await self._pause(0.5)
+                continue
             started = time.monotonic()
             try:
                 await self._own()

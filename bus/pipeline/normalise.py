@@ -59,8 +59,8 @@ class DatasetNormaliser:
         self._type = ("ce_type", output.event_type)
         self._id_suffix = f"/m{output.revision}".encode()
 
-    def __call__(self, record: InputRecord) -> Output:
-        """The one output of a raw record: a canonical record, a tombstone, or a reject.
+    def __call__(self, record: InputRecord) -> list[Output]:
+        """What a raw record becomes: a canonical record, a tombstone or a reject; nothing for a key that never was.
 
         Raises:
             UnknownSchemaError: its writer schema is not at hand yet.
@@ -72,12 +72,14 @@ class DatasetNormaliser:
         except UnencodableError as error:
             made = Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
         if isinstance(made, Reject):
-            return self._reject(record, made)
+            return [self._reject(record, made)]
+        if made is None:
+            return []
         key, value = made
         partition = partition_of(key, self._output.partitions)
-        return Output(self._output.topic, partition, key, value, self._headers(record.headers))
+        return [Output(self._output.topic, partition, key, value, self._headers(record.headers))]
 
-    def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject:
+    def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject | None:
         if record.value is None or record.key is None:
             raise BadRecordError("a raw record needs a key and a value")
         schema_id = wire.schema_id(record.value)
@@ -85,7 +87,11 @@ class DatasetNormaliser:
         mapping = self._compiled.get(schema_id) or self._compile(schema_id)
         key = wire.decode_key(record.key, self._output.key_fields)
         if event["op"] == "d":
-            return wire.encode_key(mapping.entity_key(key)), None
+            # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
+            published = event["before"] is None or mapping.accepts_key(event["before"])
+            return (wire.encode_key(mapping.entity_key(key)), None) if published else None
+        if event["after"] is None:
+            raise BadRecordError("the change has no row")
         canonical = mapping.apply(event["after"])
         if isinstance(canonical, Reject):
             return canonical
@@ -116,18 +122,18 @@ class DatasetNormaliser:
 
 
 class Normalise:
-    """The stage: each raw topic has its dataset's normaliser."""
+    """The stage: each raw topic has its dataset's normalisers, one per mapping."""
 
-    def __init__(self, normalisers: Mapping[str, DatasetNormaliser]) -> None:
+    def __init__(self, normalisers: Mapping[str, Sequence[DatasetNormaliser]]) -> None:
         self._normalisers = normalisers
 
     def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
-        """One output per record, in order.
+        """The outputs of all mappings, in the records' order.
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand yet.
         """
         if not records:
             return []
-        normaliser = self._normalisers[records[0].topic]
-        return [normaliser(record) for record in records]
+        normalisers = self._normalisers[records[0].topic]
+        return [output for record in records for normalise in normalisers for output in normalise(record)]

@@ -44,7 +44,11 @@ async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[as
 
 
 async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> None:
-    """Write outputs and input offsets, all or nothing. The input's offsets are sent while the outputs are under way.
+    """Write outputs and input offsets, all or nothing; one after the other.
+
+    Not side by side: while the coordinator adds the offsets' partition it answers the brokers' check of the outputs
+    (KIP-890) with "concurrent transactions", which an older produce version is told as NotEnoughReplicas, and retries
+    after 100 ms.
 
     Raises:
         KafkaError: nothing was written that a read-committed reader will see.
@@ -52,10 +56,10 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
     await producer.begin_transaction()
     try:
         futures = await send(producer, outputs, now_ms)
-        if offsets:
-            await producer.send_offsets_to_transaction(offsets, group)
         if futures:
             await asyncio.gather(*futures)
+        if offsets:
+            await producer.send_offsets_to_transaction(offsets, group)
         await producer.commit_transaction()
     except BaseException:
         await abort(producer)

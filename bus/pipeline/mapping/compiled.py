@@ -31,19 +31,20 @@ class CompiledMapping:
             they are redriven after the mapping was mended. Keys still work, so deletions go through.
     """
 
-    __slots__ = ("_checks", "_key_order", "_makes", "broken", "fields_read")
+    __slots__ = ("_checks", "_key_makes", "_key_order", "_makes", "broken", "fields_read")
 
     def __init__(
         self,
         makes: Sequence[tuple[str, Make]],
         checks: Sequence[Check],
-        key_order: Sequence[int],
+        key: Mapping[str, int],
         fields_read: frozenset[str],
         broken: Reject | None = None,
     ) -> None:
         self._makes = tuple(makes)
+        self._key_makes = tuple(make for name, make in makes if name in key)
         self._checks = tuple(checks)
-        self._key_order = tuple(key_order)
+        self._key_order = tuple(key.values())
         self.fields_read = fields_read
         self.broken = broken
 
@@ -58,6 +59,17 @@ class CompiledMapping:
         except RejectedError as rejected:
             return rejected.reject
         return record
+
+    def accepts_key(self, row: dict[str, Any]) -> bool:
+        """Whether the key of a row passes the rules of the key's fields: whether such a key was ever published."""
+        if self.broken is not None:
+            return True
+        try:
+            for make in self._key_makes:
+                make(row)
+        except RejectedError:
+            return False
+        return True
 
     def entity_key(self, raw_key_texts: Sequence[str]) -> list[str]:
         """The texts of the entity's key, from those of the raw key alone."""
@@ -98,9 +110,9 @@ def compile_mapping(
     return CompiledMapping(makes, checks, _key_order(mapping, entity, dataset), read, broken)
 
 
-def _key_order(mapping: MappingResource, entity: Entity, dataset: Dataset) -> list[int]:
+def _key_order(mapping: MappingResource, entity: Entity, dataset: Dataset) -> dict[str, int]:
     """For each field of the entity's key, the place of its source in the dataset's key."""
-    return [dataset.spec.key.index(mapping.spec.fields[name].sources[0]) for name in entity.spec.key]
+    return {name: dataset.spec.key.index(mapping.spec.fields[name].sources[0]) for name in entity.spec.key}
 
 
 def _scope_check(mapping: MappingResource, entity: Entity, dataset: Dataset) -> Callable[[dict[str, Any]], None]:

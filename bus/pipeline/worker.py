@@ -1,0 +1,139 @@
+"""The worker role: a Faust app whose services follow the catalogue and own lanes of the data path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import faust
+import structlog
+from mode import Service
+
+from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.topics import CATALOGUE_TOPIC, LANES_TOPIC
+from bus.errors import DependencyError
+from bus.kafka.compacted import CompactedTopic
+from bus.kafka.topics import partitions_of
+from bus.pipeline.codec import Decoders
+from bus.pipeline.lanes import LaneKeeper
+from bus.pipeline.loop import Lane, LaneLoop, Work
+from bus.pipeline.works import GROUPS, StageWork, stage_works
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bus.config import Settings
+    from bus.kafka.registry_client import SchemaRegistry
+
+_log = structlog.get_logger()
+
+FOLLOW_SECONDS: Final = 1.0
+"""How often the catalogue is read on."""
+
+NOTHING: Final = Work(frozenset(), lambda _records: [])
+
+
+class LaneWork:
+    """What each lane does as of the newest catalogue; lanes ask it between batches."""
+
+    def __init__(self) -> None:
+        self._works: dict[str, StageWork] = {}
+        self._parts: dict[tuple[str, int], Work] = {}
+        self.lanes = 0
+
+    def replace(self, works: dict[str, StageWork], lanes: int) -> None:
+        """Take in a new state."""
+        self.lanes = lanes
+        self._parts = {
+            (stage, lane): work.of_lane(lane, lanes) for stage, work in works.items() for lane in range(lanes)
+        }
+
+    def of(self, stage: str, lane: int) -> Work:
+        """The work of a lane of a stage."""
+        return self._parts.get((stage, lane), NOTHING)
+
+
+class Lanes(Service):
+    """Follows the catalogue, and runs the lanes that the group of workers gives to this one."""
+
+    def __init__(self, settings: Settings, registry: SchemaRegistry, **kwargs: Any) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._decoders = Decoders()
+        self._work = LaneWork()
+        self.keeper = LaneKeeper(settings.kafka, self._loops)
+        self._tasks: list[asyncio.Task[None]] = []
+        super().__init__(**kwargs)
+
+    async def on_start(self) -> None:
+        """Read the catalogue, then take part in the sharing out of lanes."""
+        self._catalogue = CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
+        await self._catalogue.__aenter__()
+        await self._read_catalogue()
+        self._tasks = [asyncio.create_task(self._follow(), name="catalogue"), asyncio.create_task(self.keeper.run())]
+
+    async def on_stop(self) -> None:
+        """End every lane after the transaction that it is in."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._catalogue.close()
+        await self._registry.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            try:
+                if await self._catalogue.refresh():
+                    await self._read_catalogue()
+            except DependencyError as error:
+                _log.warning("catalogue not read", error=error.detail)
+
+    async def _read_catalogue(self) -> None:
+        lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
+        works = await stage_works(Catalogue.from_records(self._catalogue.items), self._registry, self._decoders)
+        self._work.replace(works, lanes)
+        _log.info("catalogue read", resources=len(self._catalogue.items))
+
+    def _loops(self, lane: int) -> Iterator[LaneLoop]:
+        for stage, group in GROUPS.items():
+            yield LaneLoop(
+                self._settings.kafka,
+                Lane(f"{self._settings.bus_id}.{stage}.{lane}", group),
+                work=lambda stage=stage: self._work.of(stage, lane),  # type: ignore[misc]
+                registry=self._registry,
+                decoders=self._decoders,
+            )
+
+
+def worker_app(settings: Settings, registry: SchemaRegistry) -> tuple[faust.App, Lanes]:
+    """The Faust app of a worker process, and the service in it that owns the lanes."""
+    app = faust.App(
+        f"_bus.worker.{settings.bus_id}",
+        broker=[f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
+        store="memory://",
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+    app.producer_only = True
+    lanes = Lanes(settings, registry, loop=None)
+    app.add_dependency(lanes)
+    return app, lanes
+
+
+def _credentials(settings: Settings) -> Any:
+    kafka = settings.kafka
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    import ssl
+
+    context = ssl.create_default_context(cafile=kafka.ca_file) if kafka.security_protocol.endswith("SSL") else None
+    if kafka.security_protocol == "SSL":
+        return faust.SSLCredentials(context=context)
+    return faust.SASLCredentials(
+        username=kafka.username,
+        password=kafka.password.get_secret_value(),
+        mechanism=kafka.sasl_mechanism,
+        ssl_context=context,
+    )
