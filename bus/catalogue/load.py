@@ -43,6 +43,15 @@ def load_resource(document: Document) -> tuple[Resource | None, list[Finding]]:
     return (None if findings else resource), findings
 
 
+def identity_of(document: Document) -> tuple[str, str] | None:
+    """Kind and name of a document, as far as it tells them, whatever else is wrong with it."""
+    try:
+        kind, name = document.value["kind"], document.value["metadata"]["name"]
+    except (KeyError, TypeError):
+        return None
+    return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
+
+
 def _unknown_kind(document: Document, kind: Any) -> Finding:
     if kind is None:
         return Finding("a resource says `kind`, `metadata` and `spec`; this has no kind", document.where())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bus.catalogue.checks import check_all, golden
 from bus.catalogue.kinds import KINDS
-from bus.catalogue.load import load_resource
+from bus.catalogue.load import identity_of, load_resource
 from bus.catalogue.yaml_document import Document, read_documents
 from bus.errors import Finding, NotAWorkspaceError, Severity, WorkspaceError
 
@@ -39,6 +39,8 @@ class Workspace:
         resources: kind → key in the catalogue → resource.
         documents: key in the catalogue → the YAML that it stands in.
         findings: what is wrong or doubtful, of all files.
+        broken: kind and name of resources that are there but could not be read; nothing more is said of those who
+            refer to them.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Workspace:
     resources: dict[str, dict[str, Resource]]
     documents: dict[str, Document] = field(repr=False)
     findings: tuple[Finding, ...] = ()
+    broken: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def read(cls, folder: Path) -> Workspace:
@@ -58,10 +61,10 @@ class Workspace:
         reading = _Reading(folder)
         for file in _files(folder):
             reading.take(file)
-        workspace = cls(name, folder, reading.resources, reading.documents)
+        workspace = cls(name, folder, reading.resources, reading.documents, broken=frozenset(reading.broken))
         findings = [*reading.findings, *check_all(workspace)]
         findings.sort(key=lambda finding: _place(finding.where))
-        return cls(name, folder, reading.resources, reading.documents, tuple(findings))
+        return replace(workspace, findings=tuple(findings))
 
     @classmethod
     def load(cls, folder: Path) -> Workspace:
@@ -104,6 +107,7 @@ class _Reading:
         self.resources: dict[str, dict[str, Resource]] = {kind: {} for kind in KINDS}
         self.documents: dict[str, Document] = {}
         self.findings: list[Finding] = []
+        self.broken: set[tuple[str, str]] = set()
 
     def take(self, file: Path) -> None:
         """Read one file."""
@@ -114,6 +118,8 @@ class _Reading:
             self.findings += findings
             if resource is not None:
                 self._add(resource, document)
+            elif (identity := identity_of(document)) is not None:
+                self.broken.add(identity)
 
     def _add(self, resource: Resource, document: Document) -> None:
         if (first := self.documents.get(resource.key)) is not None:

@@ -29,7 +29,7 @@ def check(workspace: Workspace) -> Iterator[Finding]:
     kinds: tuple[type[Resource], ...] = (CodeList, Dataset, Department, Entity, Subscriber, View)
     names = {kind: set(workspace.named(kind)) for kind in kinds}
     for resource, kind, name, path in _references(workspace):
-        if name not in names[kind]:
+        if name not in names[kind] and (kind.__name__, name) not in workspace.broken:
             close = difflib.get_close_matches(name, names[kind], n=1, cutoff=0.6)
             fix = f"did you mean {close[0]!r}?" if close else f"add the {kind.__name__}, or name one that is there"
             yield Finding(f"there is no {kind.__name__} {name!r}", workspace.where(resource, *path), fix)
