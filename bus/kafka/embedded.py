@@ -205,7 +205,7 @@ class EmbeddedKafka:
         """The remembered one, with the port that was asked for; written back."""
         file = self._dir / "embedded.json"
         known = Identity(**json.loads(file.read_text("utf-8"))) if file.exists() else None
-        cluster_id = known.cluster_id if known else base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = known.cluster_id if known else _new_cluster_id()
         port = self._port or (known.port if known else probe.free_port())
         if not probe.is_free(port):
             raise EmbeddedKafkaError(
@@ -313,6 +313,13 @@ def _java() -> Path:
     except ImportError as error:
         raise EmbeddedKafkaError("the extra `embedded` is not installed", fix=jars.INSTALL) from error
     return Path(JAVA_HOME) / "bin" / "java"
+
+
+def _new_cluster_id() -> str:
+    """16 random bytes as Kafka writes them. Never with `-` in front: StorageTool would take it for an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
 
 
 def _is_alive(pid: int) -> bool:
