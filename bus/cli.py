@@ -53,7 +53,7 @@ def bus() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line. A mistake of the user's ends with what, where and how to mend it; never with a traceback."""
+    """Run the command line. A mistake of the user's ends with what, where and the way out, not a traceback."""
     try:
         sys.exit(bus.main(arguments, prog_name="bus", standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -27,7 +27,7 @@ from bus.pipeline.session import MAX_CHANGES, PublishingSession
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bus.config import Connection
+    from bus.config import Settings
     from bus.kafka.registry_client import SchemaRegistry
     from bus.spi import Adapter, Batch, SourceDataset
 
@@ -41,23 +41,32 @@ PACE_SECONDS: Final = 0.02
 
 
 class AdapterRuntime:
-    """Runs one adapter against one cluster until it is cancelled."""
+    """Runs one adapter against one cluster until it is cancelled.
+
+    Args:
+        adapter: the adapter, configured.
+        publication: what it publishes.
+        settings: the cluster, and the bus's id.
+        registry: where the raw schemas are registered.
+        anew: begin with a full snapshot, whatever position is stored.
+    """
 
     def __init__(
         self,
         adapter: Adapter[Any],
         publication: Publication,
-        connection: Connection,
+        settings: Settings,
         registry: SchemaRegistry,
         *,
-        bus_id: str,
+        anew: bool = False,
     ) -> None:
         self.counts = AdapterCounts()
         self._adapter = adapter
         self._publication = publication
-        self._connection = connection
+        self._connection = settings.kafka
         self._registry = registry
-        self._transactional_id = f"{bus_id}.adapter.{publication.adapter}"
+        self._anew = anew
+        self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
 
     async def run(self) -> None:
         """Publish without end. What is down is waited for; nothing is skipped.
@@ -92,7 +101,9 @@ class AdapterRuntime:
             self.counts.progress = progress
             names = [each.source_name for each in self._publication.datasets]
             self.counts.state = "running"
-            await self._pump(self._adapter.read(names, progress.position), session)
+            position = None if self._anew else progress.position
+            self._anew = False
+            await self._pump(self._adapter.read(names, position), session)
 
     async def _stored_progress(self) -> Progress:
         """Where the last owner's committed transactions end; the producer was fenced before, so no later one comes."""

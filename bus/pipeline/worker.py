@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
@@ -13,6 +14,7 @@ from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.topics import CATALOGUE_TOPIC, LANES_TOPIC
 from bus.errors import DependencyError
 from bus.kafka.compacted import CompactedTopic
+from bus.kafka.registry_client import SchemaRegistry
 from bus.kafka.topics import partitions_of
 from bus.pipeline.codec import Decoders
 from bus.pipeline.lanes import LaneKeeper
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bus.config import Settings
-    from bus.kafka.registry_client import SchemaRegistry
+
 
 _log = structlog.get_logger()
 
@@ -126,8 +128,6 @@ def _credentials(settings: Settings) -> Any:
     kafka = settings.kafka
     if kafka.security_protocol == "PLAINTEXT":
         return None
-    import ssl
-
     context = ssl.create_default_context(cafile=kafka.ca_file) if kafka.security_protocol.endswith("SSL") else None
     if kafka.security_protocol == "SSL":
         return faust.SSLCredentials(context=context)
@@ -137,3 +137,18 @@ def _credentials(settings: Settings) -> Any:
         mechanism=kafka.sasl_mechanism,
         ssl_context=context,
     )
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run a worker until cancelled.
+
+    Raises:
+        BrokerUnavailableError: no broker answers at the start, or no workspace was applied to the cluster.
+        RegistryUnavailableError: the registry does not answer at the start.
+    """
+    app, _ = worker_app(settings, SchemaRegistry(settings.registry_url))
+    try:
+        await app.start()
+        await app.wait_until_stopped()
+    finally:
+        await app.stop()

@@ -1,0 +1,86 @@
+"""Adapters that are installed here, by entry point, and their configurations."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bus.errors import ConfigError, WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bus.spi import Adapter
+
+GROUP: Final = "bus.adapters"
+
+
+def adapter_kinds() -> list[str]:
+    """The kinds of adapters that are installed."""
+    return sorted(entry.name for entry in entry_points(group=GROUP))
+
+
+def adapter_class(kind: str) -> type[Adapter[Any]]:
+    """The class of a kind.
+
+    Raises:
+        WrongUseError: no such adapter, or one whose own libraries are missing.
+    """
+    found = entry_points(group=GROUP, name=kind)
+    if not found:
+        raise WrongUseError(f"no adapter is called {kind!r}", fix=f"installed are: {', '.join(adapter_kinds())}")
+    try:
+        loaded: type[Adapter[Any]] = next(iter(found)).load()
+    except ImportError as error:
+        raise WrongUseError(
+            f"adapter {kind} needs {error.name}, which is not installed", fix=f"pip install 'shuniu[{kind}]'"
+        ) from None
+    return loaded
+
+
+def make_adapter(kind: str, name: str, file: Path | None, environment: Mapping[str, str] | None = None) -> Adapter[Any]:
+    """An adapter instance, configured by a YAML file and, over it, by `BUS_ADAPTER_<NAME>_<FIELD>` variables.
+
+    Args:
+        kind: of the adapter.
+        name: of the instance, as datasets name it in `source.config`.
+        file: YAML with the configuration's fields; may be left out if variables give all.
+        environment: the process's by default. Secrets belong here.
+
+    Raises:
+        ConfigError: the file cannot be read, or a field is missing, unknown or wrong; never with a secret's value.
+    """
+    chosen = adapter_class(kind)
+    values = _file_values(file) if file is not None else {}
+    prefix = f"BUS_ADAPTER_{name.upper().replace('-', '_')}_"
+    environment = os.environ if environment is None else environment
+    values |= {key.removeprefix(prefix).lower(): value for key, value in environment.items() if key.startswith(prefix)}
+    try:
+        config = chosen.config_model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{field}: {first['msg']}",
+            where=f"configuration of adapter {name}" + (f", {file}" if file else ""),
+            fix=f"bus adapter spec {kind} shows every field; {prefix}{field.upper()} sets this one",
+        ) from None
+    return chosen(name, config)
+
+
+def _file_values(file: Path) -> dict[str, Any]:
+    try:
+        found = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise ConfigError(
+            type(error).__name__, where=str(file), fix="it must be a readable YAML file in UTF-8"
+        ) from None
+    if not isinstance(found, dict):
+        raise ConfigError("fields and values are expected", where=str(file))
+    return found
