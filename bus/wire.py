@@ -12,12 +12,12 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Header = tuple[str, bytes]
 Headers = list[Header]
@@ -81,24 +81,30 @@ def key_text(value: object) -> str:
     Raises:
         BadKeyError: null, or a type that has no one text form (floats, containers).
     """
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | uuid.UUID():
-            return str(value)
-        case decimal.Decimal():
-            return format(value, "f")
-        case dt.datetime():
-            aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-            return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        case dt.date() | dt.time():
-            return value.isoformat()
-        case bytes():
-            return value.hex()
-        case _:
-            raise BadKeyError(f"a value of type {type(value).__name__}")
+    if isinstance(value, str):
+        return value
+    for kind, text in _KEY_TEXTS:
+        if isinstance(value, kind):
+            return text(value)
+    raise BadKeyError(f"a value of type {type(value).__name__}")
+
+
+def _utc(moment: dt.datetime) -> str:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# bool before int and datetime before date: each is a kind of the other.
+_KEY_TEXTS: Final[tuple[tuple[type, Callable[[Any], str]], ...]] = (
+    (bool, lambda value: "true" if value else "false"),
+    (int, str),
+    (uuid.UUID, str),
+    (decimal.Decimal, lambda value: format(value, "f")),
+    (dt.datetime, _utc),
+    (dt.date, dt.date.isoformat),
+    (dt.time, dt.time.isoformat),
+    (bytes, bytes.hex),
+)
 
 
 def encode_key(texts: Sequence[str]) -> bytes:
