@@ -12,13 +12,17 @@ from bus import __version__
 from bus.errors import BusError
 
 COMMANDS = {
+    "adapter": "Adapters: list, spec, check, discover, run.",
     "apply": "Make Kafka, registry and catalogue what the workspace says.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
     "kafka": "Run a real Apache Kafka broker on this machine, data on disk.",
     "mapping": "Work on mappings: run their golden examples.",
     "plan": "Show what `apply` would change.",
     "registry": "Serve the Confluent-compatible schema registry.",
+    "tail": "Print the records of a topic, decoded.",
+    "up": "Run broker, registry, worker and adapters on this machine.",
     "validate": "Check a workspace, with file and line of every finding.",
+    "worker": "Run a worker: normalise and route.",
 }
 
 

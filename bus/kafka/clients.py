@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from bus.errors import BrokerUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from bus.config import Connection
 
@@ -36,6 +36,7 @@ __all__ = [
     "KafkaError",
     "StickyPartitionAssignor",
     "TopicPartition",
+    "committed",
     "consumer",
     "partitions",
     "producer",
@@ -151,6 +152,17 @@ async def partitions(client: Any, topic: str, connection: Connection, *, within:
             where=connection.bootstrap,
             fix="apply a workspace to this cluster first: bus apply",
         ) from None
+
+
+async def committed(
+    reader: AIOKafkaConsumer, places: Iterable[TopicPartition]
+) -> dict[TopicPartition, tuple[int, str]]:
+    """The group's committed offsets with the text stored beside each; partitions without one are left out.
+
+    aiokafka's public `committed` drops the text.
+    """
+    found = await reader._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
+    return {place: (each.offset, each.metadata) for place, each in found.items() if each.offset >= 0}
 
 
 async def stop(client: Any, *, within: float = 10.0) -> None:

@@ -1,0 +1,96 @@
+"""`bus tail`: a topic's records, decoded, as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bus.commands.options import cluster, settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bus.config import Settings
+
+
+@click.command(name="tail")
+@click.argument("topic")
+@cluster
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest record instead of the next one.")
+@click.option("--limit", type=click.IntRange(1), help="End after so many records.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(
+    topic: str, bootstrap: str | None, registry_url: str | None, from_beginning: bool, limit: int | None, as_json: bool
+) -> None:
+    """Print the records of TOPIC, decoded by their writers' schemas, until Ctrl-C.
+
+    Works for raw, shared, view and dlq topics. What it shows is personal data: it needs the right to read the topic.
+    """
+    chosen = settings(bootstrap, registry_url)
+    try:
+        asyncio.run(_print(topic, chosen, from_beginning=from_beginning, limit=limit, as_json=as_json))
+    except KeyboardInterrupt:
+        return
+
+
+async def _print(topic: str, chosen: Settings, *, from_beginning: bool, limit: int | None, as_json: bool) -> None:
+    shown = 0
+    async for record in _records(topic, chosen, from_beginning=from_beginning):
+        click.echo(json.dumps(record, ensure_ascii=False, default=str) if as_json else _line(record))
+        shown += 1
+        if shown == limit:
+            return
+
+
+def _line(record: dict[str, Any]) -> str:
+    value = record["value"]
+    text = "deleted" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    reason = record["headers"].get("bus_reject_reason")
+    return f"{record['partition']}/{record['offset']}  {record['key']}  {text}" + (f"  ✗ {reason}" if reason else "")
+
+
+async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> AsyncIterator[dict[str, Any]]:
+    from bus.kafka import clients
+    from bus.kafka.registry_client import SchemaRegistry
+    from bus.pipeline.codec import Decoders
+
+    decoders = Decoders()
+    reader = clients.consumer(chosen.kafka, auto_offset_reset="earliest" if from_beginning else "latest")
+    async with clients.started(reader, chosen.kafka), SchemaRegistry(chosen.registry_url) as registry:
+        numbers = await clients.partitions(reader, topic, chosen.kafka)
+        reader.assign([clients.TopicPartition(topic, number) for number in sorted(numbers)])
+        while True:
+            for records in (await reader.getmany(timeout_ms=500, max_records=200)).values():
+                for record in records:
+                    yield {
+                        "partition": record.partition,
+                        "offset": record.offset,
+                        "key": (record.key or b"").decode("utf-8", "replace"),
+                        "value": await _value(record.value, decoders, registry),
+                        "headers": {name: text.decode("utf-8", "replace") for name, text in record.headers},
+                    }
+
+
+async def _value(value: bytes | None, decoders: Any, registry: Any) -> Any:
+    """What the value says; its text, or its length, where it is not Avro (dead letters may hold anything)."""
+    from bus.errors import SchemaNotFoundError
+    from bus.pipeline.codec import BadRecordError, UnknownSchemaError
+    from bus.wire import BadFrameError, schema_id
+
+    if value is None:
+        return None
+    try:
+        writer = schema_id(value)
+        try:
+            return decoders.decode(writer, value)
+        except UnknownSchemaError:
+            decoders.add(writer, await registry.schema(writer))
+            return decoders.decode(writer, value)
+    except (BadFrameError, BadRecordError, SchemaNotFoundError):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return f"({len(value)} bytes that are not Avro)"

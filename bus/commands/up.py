@@ -1,0 +1,74 @@
+"""`bus up`: every role in one small process tree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bus.commands.options import settings
+
+if TYPE_CHECKING:
+    from bus.config import Settings
+
+
+@click.command(name="up")
+@click.option("--bootstrap", metavar="HOST:PORT", help="An existing cluster; without it, a broker is started here.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The broker's data are kept there.  [env: BUS_DATA_DIR; default: .bus]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="Broker's; 0: a free one.")
+@click.option(
+    "--registry-port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Registry's; 0: a free one."
+)
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="Apply this workspace first.  [default: the packaged one, the city of the demo]",
+)
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Run the adapter NAME, configured by a YAML file. May be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Tell the addresses as one JSON line, once everything answers.")
+def command(
+    bootstrap: str | None,
+    data_dir: Path | None,
+    port: int,
+    registry_port: int,
+    workspace: Path | None,
+    adapters: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run broker, registry, worker and adapters on this machine, until Ctrl-C or SIGTERM.
+
+    For trying out and small sites. In production each role is a process of its own: `bus registry`, `bus worker`,
+    `bus adapter run`, on an existing cluster.
+    """
+    from bus import logs, process
+    from bus.up import Up, adapter_files
+
+    logs.configure()
+    files = adapter_files(adapters)
+    chosen = settings(bootstrap, None, data_dir=data_dir)
+    up = Up(chosen, None if bootstrap else port, registry_port, workspace, files)
+    process.run(up.run(lambda ready: click.echo(_told(ready, as_json=as_json))))
+
+
+def _told(ready: Settings, *, as_json: bool) -> str:
+    addresses: dict[str, Any] = {"bootstrap": ready.kafka.bootstrap, "registry": ready.registry_url}
+    if as_json:
+        return json.dumps(addresses)
+    return (
+        f"Kafka serves {addresses['bootstrap']}, the registry {addresses['registry']}.\n"
+        "In another terminal:\n"
+        f"  export KAFKA_BOOTSTRAP={addresses['bootstrap']} BUS_REGISTRY_URL={addresses['registry']}\n"
+        "  bus tail shared.population.person --from-beginning"
+    )

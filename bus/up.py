@@ -1,0 +1,110 @@
+"""Every role in one process, with the broker as its child: what `bus up` and the demo run."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bus.catalogue.apply import apply_plan, read_state
+from bus.catalogue.plan import Limits, plan
+from bus.catalogue.workspace import Workspace, default_workspace
+from bus.errors import WrongUseError
+from bus.installed import make_adapter
+from bus.kafka.embedded import EmbeddedKafka
+from bus.pipeline.adapter_role import read_catalogue, run_adapter
+from bus.pipeline.worker import run_worker
+from bus.process import run_roles
+from bus.registry.server import RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bus.config import Settings
+
+
+def adapter_files(given: Sequence[str]) -> dict[str, Path]:
+    """NAME=FILE pairs.
+
+    Raises:
+        WrongUseError: not of that form, or no such file.
+    """
+    files = {}
+    for pair in given:
+        name, _, file = pair.partition("=")
+        if not name or not Path(file).is_file():
+            raise WrongUseError(f"--adapter {pair}: NAME=FILE is expected, and the file must exist")
+        files[name] = Path(file)
+    return files
+
+
+async def apply_workspace(folder: Path | None, settings: Settings) -> None:
+    """Make the cluster what a workspace says; the packaged one if none is named.
+
+    Raises:
+        BusError: as `bus apply`.
+    """
+    workspace = Workspace.load(folder or default_workspace())
+    made = plan(workspace, await read_state(settings, workspace), Limits(lanes=settings.lanes))
+    await apply_plan(made, settings)
+
+
+class Up:
+    """The roles of one process.
+
+    Args:
+        settings: cluster, bus id, data folder.
+        port: of the embedded broker; None for the cluster of the settings.
+        registry_port: 0 for a free one.
+        workspace: applied first; the packaged one if None.
+        adapters: adapter instances to run, with their configuration files.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        port: int | None,
+        registry_port: int,
+        workspace: Path | None,
+        adapters: dict[str, Path],
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._registry_port = registry_port
+        self._workspace = workspace
+        self._adapters = adapters
+
+    async def run(self, on_ready: Callable[[Settings], None]) -> None:
+        """Bring everything up in order, tell the addresses, and run until a signal.
+
+        Raises:
+            BusError: a role failed; the others are ended.
+        """
+        async with AsyncExitStack() as stack:
+            settings = self._settings
+            if self._port is not None:
+                broker = EmbeddedKafka(settings.data_dir / "kafka", self._port)
+                await asyncio.to_thread(broker.start)
+                stack.callback(broker.stop)
+                kafka = settings.kafka.model_copy(update={"bootstrap": broker.bootstrap})
+                settings = settings.model_copy(update={"kafka": kafka})
+            registry = RegistryServer(settings, port=self._registry_port)
+            await stack.enter_async_context(registry)
+            settings = settings.model_copy(update={"registry_url": registry.url})
+            await apply_workspace(self._workspace, settings)
+            on_ready(settings)
+            await run_roles(registry.wait, lambda: run_worker(settings), *self._adapter_roles(settings))
+
+    def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
+        return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]
+
+    @staticmethod
+    def _adapter_role(name: str, file: Path, settings: Settings) -> Callable[[], asyncio.Future[None]]:
+        async def role() -> None:
+            datasets = (await read_catalogue(settings)).datasets_of(name)
+            if not datasets:
+                raise WrongUseError(f"--adapter {name}: no dataset of the catalogue names it in source.config")
+            await run_adapter(make_adapter(datasets[0].spec.source.adapter, name, file), settings)
+
+        return lambda: asyncio.ensure_future(role())
