@@ -25,10 +25,10 @@ def disjoint(one: Predicate, other: Predicate, types: Mapping[str, AvroType]) ->
         if left.any is not None:
             return all(disjoint(part, right, types) for part in left.any)
     for left, right in ((one, other), (other, one)):
-        if left.all is not None:
-            return any(disjoint(part, right, types) for part in left.all)
-        if left.negated is not None:
-            return left.negated == right or _implies(right, left.negated, types)
+        if any(disjoint(part, right, types) for part in left.all or ()):
+            return True
+        if left.negated is not None and (left.negated == right or _implies(right, left.negated, types)):
+            return True
     if one.field is None or one.field != other.field:
         return False
     return _leaves_disjoint(_Leaf(one, types), _Leaf(other, types))

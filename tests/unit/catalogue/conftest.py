@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bus import cli
 from bus.catalogue.workspace import Workspace, default_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass
