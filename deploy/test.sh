@@ -1,0 +1,19 @@
+#!/bin/sh
+# Lint, types, imports and tests; with --all also the long runs. Other arguments go to pytest.
+set -eu
+cd "$(dirname "$0")/.."
+. deploy/environment.sh
+prepare dev
+long="not long"
+if [ "${1:-}" = "--all" ]; then
+    long=""
+    shift
+fi
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+ruff check
+ruff format --check
+mypy
+lint-imports --no-cache
+sh -n deploy/*.sh
+exec pytest -m "$long" "$@"
