@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -22,7 +23,7 @@ from confluent_kafka.admin import NewTopic as ClientNewTopic
 from bus.errors import BrokerUnavailableError, BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from bus.config import Connection
@@ -49,6 +50,13 @@ _COORDINATOR_IS_COMING: Final = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+}
+
+_COORDINATOR_COMING: Final = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._WAIT_COORD,
 }
 
 
@@ -106,6 +114,7 @@ class Admin:
     """
 
     def __init__(self, connection: Connection, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._connection = connection
         self._where = connection.bootstrap
         self._timeout = timeout
         self._client = AdminClient(client_settings(connection))
@@ -159,38 +168,47 @@ class Admin:
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """The group's committed offsets by topic and partition; empty if it has none."""
-        request = [ConsumerGroupTopicPartitions(group)]
-        futures = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)
-        found: ConsumerGroupTopicPartitions = self._result(futures[group], f"group {group}")
-        return {(p.topic, p.partition): p.offset for p in found.topic_partitions or [] if p.offset >= 0}
+        wanted = [TopicPartition(name, number) for name, count in self._partitions().items() for number in range(count)]
+        if not wanted:
+            return {}
+        with self._member(group) as consumer:
+            found = self._of_group(group, lambda: consumer.committed(wanted, timeout=self._timeout))
+        return {(position.topic, position.partition): position.offset for position in found if position.offset >= 0}
 
     def set_committed(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Set the group's committed offsets. Kafka refuses it while the group has members.
+        """Set the group's committed offsets. Kafka refuses it while the group has members."""
+        if not offsets:
+            return
+        wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        with self._member(group) as consumer:
+            done = self._of_group(group, lambda: consumer.commit(offsets=wanted, asynchronous=False))
+        for position in done:
+            if position.error:
+                raise KafkaRefusedError(position.error.str(), where=f"{position.topic}/{position.partition}")
 
-        The first group of a cluster finds its coordinator only just being made, and librdkafka then fails at once or
-        waits for ever; hence short tries, until the time is up.
+    @contextlib.contextmanager
+    def _member(self, group: str) -> Iterator[Consumer]:
+        """A consumer that never joins: it only asks the group's coordinator.
+
+        Not AdminClient.list_consumer_group_offsets: in confluent-kafka 2.16 it ends the process (SIGSEGV) now and then
+        while the coordinator is still loading, that is on a young broker.
         """
+        consumer = Consumer(client_settings(self._connection) | {"group.id": group, "enable.auto.commit": False})
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    def _of_group(self, group: str, ask: Callable[[], Any]) -> Any:
+        """The coordinator's answer; a coordinator that is being elected or loaded is waited for."""
         deadline = time.monotonic() + self._timeout
         while True:
             try:
-                return self._set_committed(group, offsets, min(self._timeout, OFFSETS_TRY_SECONDS))
-            except (KafkaRefusedError, BrokerUnavailableError) as error:
-                retriable = isinstance(error, BrokerUnavailableError) or _coordinator_is_coming(error.__cause__)
-                if not retriable or time.monotonic() > deadline:
-                    raise
+                return ask()
+            except KafkaException as error:
+                if error.args[0].code() not in _COORDINATOR_COMING or time.monotonic() > deadline:
+                    raise self._translated(error, f"group {group}", "stop the members of the group first") from error
             time.sleep(POLL_SECONDS)
-
-    def _set_committed(self, group: str, offsets: Mapping[tuple[str, int], int], timeout: float) -> None:
-        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-        request = [ConsumerGroupTopicPartitions(group, positions)]
-        futures = self._client.alter_consumer_group_offsets(request, request_timeout=timeout)
-        done: ConsumerGroupTopicPartitions = self._result(
-            futures[group], f"group {group}", fix="stop the members of the group first"
-        )
-        for position in done.topic_partitions or []:
-            if position.error:
-                cause = KafkaException(position.error)
-                raise self._translated(cause, f"{position.topic}/{position.partition}", "") from cause
 
     def partition_budget(self) -> int:
         """How many partitions the cluster has now; about 30,000 is what one node bears with Linux's defaults."""
@@ -211,14 +229,14 @@ class Admin:
         except KafkaException as error:
             raise self._translated(error, "", "") from error
 
-    def _result(self, future: Future[T], what: str, *, but: int | None = None, fix: str = "") -> Any:
+    def _result(self, future: Future[T], what: str, *, but: int | None = None) -> Any:
         """The future's result; None for the error code `but`."""
         try:
             return future.result(self._timeout + 1)
         except KafkaException as error:
             if error.args[0].code() == but:
                 return None
-            raise self._translated(error, what, fix) from error
+            raise self._translated(error, what, "") from error
         except TimeoutError as error:
             raise BrokerUnavailableError(what, where=self._where, fix=CHECK) from error
 

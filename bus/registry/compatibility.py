@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bus.registry.schema import Field, Named, Schema, Type
 
-MAX_COMPARISONS: Final = 500_000
+MAX_COMPARISONS: Final = 200_000
 
 PROMOTIONS: Final = {
     "int": {"long", "float", "double"},

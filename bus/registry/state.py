@@ -38,7 +38,7 @@ class RegistryState:
             what = json.loads(key)
             content = json.loads(value) if value else None
             self._dispatch(what, content)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # not a record of the registry's; another tool's, or of a version to come
 
     def _dispatch(self, key: dict[str, Any], value: dict[str, Any] | None) -> None:
