@@ -90,7 +90,8 @@ def _offsets(wanted: Wanted, state: ClusterState) -> tuple[list[SetOffsets], lis
     actions: list[SetOffsets] = []
     findings: list[Finding] = []
     for resource, group, topic, partitions in _inputs(wanted):
-        missing = tuple(number for number in range(partitions) if (group, topic, number) not in state.committed)
+        there = state.topics[topic].partitions if topic in state.topics else partitions
+        missing = tuple(number for number in range(there) if (group, topic, number) not in state.committed)
         if not missing:
             continue
         if topic in state.topics and wanted.has_before(resource):
