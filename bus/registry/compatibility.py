@@ -125,9 +125,18 @@ class _Resolution:
     def _named(self, reader: str, writer: str, path: str) -> list[str]:
         pair = (reader, writer)
         if pair not in self._known:
+            before = len(self._known)
             self._known[pair] = []  # assumed while its own parts are compared
-            self._known[pair] = self._of_named(self._reader[reader], self._writer[writer], path)
+            found = self._of_named(self._reader[reader], self._writer[writer], path)
+            if found:
+                self._forget_assumed(before)
+            self._known[pair] = found
         return self._known[pair]
+
+    def _forget_assumed(self, before: int) -> None:
+        """Forget pairs found readable since then: they may rest on an assumption that turned out wrong."""
+        since = [self._known.popitem() for _ in range(len(self._known) - before)]
+        self._known.update((pair, found) for pair, found in since if found)
 
     def _of_named(self, reader: Named, writer: Named, path: str) -> list[str]:
         if reader.kind != writer.kind:

@@ -96,6 +96,19 @@ def test_a_level_says_who_reads_whom() -> None:
     assert "version 1 reading the new schema" in incompatibilities(Level.FORWARD_TRANSITIVE, old, [(1, new)])[0]
 
 
+def test_a_type_read_only_under_a_wrong_assumption_is_compared_again() -> None:
+    inner = record({"name": "a", "type": "x.A"}, name="x.B")
+    needs_more = record({"name": "b", "type": inner}, {"name": "extra", "type": "int"}, name="x.A")
+    either = [needs_more, record(name="y.A")]
+    reader = record({"name": "one", "type": either}, {"name": "two", "type": "x.B"})
+    written = record({"name": "b", "type": record({"name": "a", "type": "A"}, name="B")}, name="A")
+    writer = record({"name": "one", "type": written}, {"name": "two", "type": "B"})
+
+    (found,) = problems(reader, writer)
+
+    assert "field 'extra' has no default" in found
+
+
 def test_two_wide_unions_are_compared_or_refused_within_seconds() -> None:
     wide = [fixed(1, name=f"F{i}") for i in range(3_000)]
     reader, writer = read_schema(json.dumps(wide)), read_schema(json.dumps(wide[::-1]))
