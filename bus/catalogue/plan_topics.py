@@ -89,12 +89,12 @@ def _offsets(wanted: Wanted, state: ClusterState) -> tuple[list[SetOffsets], lis
     """Where the stages start. A stage that has run before and lost its offset is not started over: refused."""
     actions: list[SetOffsets] = []
     findings: list[Finding] = []
-    for resource, group, topic, partitions in _inputs(wanted):
+    for resource, group, topic, partitions, has_run in _inputs(wanted):
         there = state.topics[topic].partitions if topic in state.topics else partitions
         missing = tuple(number for number in range(there) if (group, topic, number) not in state.committed)
         if not missing:
             continue
-        if topic in state.topics and wanted.has_before(resource):
+        if topic in state.topics and has_run:
             findings.append(
                 Finding(
                     f"group {group} has lost its offsets of {topic} ({len(missing)} partitions): "
@@ -108,8 +108,11 @@ def _offsets(wanted: Wanted, state: ClusterState) -> tuple[list[SetOffsets], lis
     return actions, findings
 
 
-def _inputs(wanted: Wanted) -> Iterator[tuple[Resource, str, str, int]]:
+def _inputs(wanted: Wanted) -> Iterator[tuple[Resource, str, str, int, bool]]:
+    """What each stage reads, and whether it has read it before. Offsets that nobody uses expire, and are set again."""
     for dataset in wanted.workspace.all(Dataset):
-        yield dataset, wanted_topics.NORMALISE_GROUP, raw_topic(dataset.name), dataset.spec.partitions
-    for entity in wanted.workspace.all(Entity):
-        yield entity, wanted_topics.ROUTE_GROUP, shared_topic(entity.name), entity.spec.partitions
+        topic, has_run = raw_topic(dataset.name), wanted.normalised_before(dataset.name)
+        yield dataset, wanted_topics.NORMALISE_GROUP, topic, dataset.spec.partitions, has_run
+    for entity in wanted.workspace.named(Entity).values():
+        topic, has_run = shared_topic(entity.name), wanted.routed_before(entity.name)
+        yield entity, wanted_topics.ROUTE_GROUP, topic, entity.spec.partitions, has_run

@@ -13,7 +13,6 @@ from bus.catalogue.view import View
 
 if TYPE_CHECKING:
     from bus.catalogue.cluster_state import ClusterState
-    from bus.catalogue.model import Resource
     from bus.catalogue.workspace import Workspace
 
 ACTIVE = "active"
@@ -66,12 +65,21 @@ class Wanted:
         views = tuple(view for view in workspace.all(View) if (view.name, view.spec.revision) in live)
         return cls(workspace, found, states, views)
 
-    def has_before(self, resource: Resource) -> bool:
-        """Whether the catalogue holds it, in whichever revision: an apply has come to its end with it."""
-        return any(
-            record.resource.kind == resource.kind and record.resource.name == resource.name
-            for record in self.found.values()
-        )
+    def normalised_before(self, dataset: str) -> bool:
+        """Whether workers have read the dataset's raw topic: the catalogue holds a mapping of it."""
+        resources = (record.resource for record in self.found.values())
+        return any(isinstance(resource, Mapping) and resource.spec.dataset == dataset for resource in resources)
+
+    def routed_before(self, entity: str) -> bool:
+        """Whether workers have read the entity's shared topic: the catalogue holds a view of it with a subscriber."""
+        records = self.found.values()
+        live = {
+            (record.resource.spec.view, record.resource.spec.revision)
+            for record in records
+            if isinstance(record.resource, Subscription) and record.status.get("state") == ACTIVE
+        }
+        views = (record.resource for record in records if isinstance(record.resource, View))
+        return any(view.spec.entity == entity and (view.name, view.spec.revision) in live for view in views)
 
 
 def sources_of(workspace: Workspace, entity: str) -> list[Dataset]:

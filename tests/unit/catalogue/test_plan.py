@@ -262,6 +262,13 @@ def test_lost_offsets_of_a_stage_that_has_run_are_never_set_to_the_beginning(
     assert made.actions == ()
 
 
+def test_offsets_that_no_stage_used_may_expire_and_are_set_again(folder: Folder, applied: ClusterState) -> None:
+    unused = in_state(applied, "Subscription/portal-person", {"state": "revoked"})
+    expired = frozenset(entry for entry in applied.committed if entry[0] != "_bus.route")
+    [action] = plan(folder.load(), replace(unused, committed=expired)).actions
+    assert action == SetOffsets("_bus.route", "shared.population.person", tuple(range(8)))
+
+
 def test_a_view_that_nobody_subscribes_to_gets_no_topic(folder: Folder) -> None:
     folder.replace(PORTAL, "  valid_until", "  withdrawn: true\n  valid_until")
     made = plan(folder.load(), ClusterState())
