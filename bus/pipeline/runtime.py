@@ -22,6 +22,7 @@ from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.position import Progress
 from bus.pipeline.publication import AdapterCounts, Publication, Published
+from bus.pipeline.read_ahead import ReadAhead
 from bus.pipeline.session import MAX_CHANGES, PublishingSession
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from bus.spi import Adapter, Batch, SourceDataset
 
 _log = structlog.get_logger()
-
-QUEUED_BATCHES: Final = 8
-"""Batches that may wait for Kafka; beyond that the adapter waits, and so does its source."""
 
 PACE_SECONDS: Final = 0.02
 """Shortest time between two transactions while the adapter keeps up."""
@@ -140,30 +138,17 @@ class AdapterRuntime:
         )
 
     async def _pump(self, batches: AsyncIterator[Batch], session: PublishingSession) -> None:
-        """Read ahead while transactions are under way, a bounded number of batches."""
-        queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUED_BATCHES)
-
-        async def fill() -> None:
-            try:
-                async for batch in batches:
-                    await queue.put(batch)
-            finally:
-                await queue.put(None)
-
-        filling = asyncio.create_task(fill(), name=f"read-{self._publication.adapter}")
+        """Read ahead while transactions are under way."""
+        ahead = ReadAhead(batches)
         try:
-            while (taken := await _take(queue)) is not None:
+            while taken := await ahead.take(MAX_CHANGES):
                 started = time.monotonic()
                 position = await self._write(taken, session)
                 await self._adapter.acknowledge(position)
                 if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
                     await asyncio.sleep(max(0.0, started + PACE_SECONDS - time.monotonic()))
-            await filling
         finally:
-            filling.cancel()
-            while not queue.empty():
-                queue.get_nowait()
-            await asyncio.wait([filling])
+            await ahead.close()
 
     async def _write(self, batches: Sequence[Batch], session: PublishingSession) -> Any:
         for batch in batches:
@@ -176,23 +161,6 @@ class AdapterRuntime:
         await session.commit()
         self.counts.took(batches, session.progress)
         return session.progress.position
-
-
-async def _take(queue: asyncio.Queue[Batch | None]) -> list[Batch] | None:
-    """The batches that are there, at least one, as many as one transaction should hold; None at the end."""
-    first = await queue.get()
-    if first is None:
-        return None
-    taken = [first]
-    size = len(first.changes)
-    while size < MAX_CHANGES and not queue.empty():
-        following = queue.get_nowait()
-        if following is None:
-            await queue.put(None)
-            break
-        taken.append(following)
-        size += len(following.changes)
-    return taken
 
 
 def _unique_at_once(source: SourceDataset, key: tuple[str, ...]) -> bool:
