@@ -13,6 +13,7 @@ from bus.catalogue.view import View
 
 if TYPE_CHECKING:
     from bus.catalogue.cluster_state import ClusterState
+    from bus.catalogue.model import Resource
     from bus.catalogue.workspace import Workspace
 
 ACTIVE = "active"
@@ -95,12 +96,18 @@ def is_unconditional(workspace: Workspace, subscription: Subscription) -> bool:
 
 
 def _state_of(workspace: Workspace, subscription: Subscription, record: CatalogueRecord | None) -> str:
-    """YAML may request and withdraw; it never undoes what the runtime decided."""
+    """YAML may request and withdraw; it never undoes what the runtime decided, nor stretches what it approved."""
     current = record.status.get("state") if record else None
     if current == REVOKED:
         return REVOKED
     if subscription.spec.withdrawn:
         return WITHDRAWN
-    if current is None or current == WITHDRAWN:
-        return ACTIVE if is_unconditional(workspace, subscription) else REQUESTED
-    return str(current)
+    as_approved = record is not None and _demand(record.resource) == _demand(subscription)
+    if current is not None and current != WITHDRAWN and as_approved:
+        return str(current)
+    return ACTIVE if is_unconditional(workspace, subscription) else REQUESTED
+
+
+def _demand(resource: Resource) -> object:
+    """What an approval is about."""
+    return resource.spec.model_copy(update={"withdrawn": False}) if isinstance(resource, Subscription) else None

@@ -312,6 +312,16 @@ def test_yaml_never_reactivates_what_was_revoked(folder: Folder, applied: Cluste
     assert action.record.status == {"state": "revoked"}
 
 
+def test_an_approved_demand_that_is_changed_must_be_approved_again(folder: Folder) -> None:
+    folder.replace(DATASET, "{type: unconditional}", "{type: conditional, condition: 仅限核验身份}")
+    empty = ClusterState(authorizer=True)
+    applied = after(plan(folder.load(), empty), empty)
+    approved = in_state(applied, "Subscription/portal-person", {"state": "active"})
+    folder.replace(PORTAL, "valid_until: 2099-12-31", "valid_until: 2199-12-31")
+    [action] = [a for a in plan(folder.load(), approved).actions if isinstance(a, PutRecord)]
+    assert action.record.status == {"state": "requested"}
+
+
 def test_a_conditional_subscription_is_refused_where_the_cluster_checks_no_acls(
     folder: Folder, applied: ClusterState
 ) -> None:
