@@ -12,9 +12,8 @@ from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.record import CatalogueRecord
 from bus.catalogue.subscriber import Subscriber
-from bus.catalogue.subscription import Subscription
+from bus.catalogue.subscription import ACTIVE, Subscription
 from bus.catalogue.view import View
-from bus.catalogue.wanted import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Map

@@ -9,9 +9,9 @@ from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.record import CatalogueRecord
-from bus.catalogue.subscription import Subscription
+from bus.catalogue.subscription import ACTIVE, Subscription
 from bus.catalogue.view import View
-from bus.catalogue.wanted import ACTIVE, is_unconditional
+from bus.catalogue.wanted import is_unconditional
 from bus.errors import Finding
 
 if TYPE_CHECKING:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from bus.catalogue.model import Count, Model, Resource
+
+
+REQUESTED: Final = "requested"
+ACTIVE: Final = "active"
+REVOKED: Final = "revoked"
+WITHDRAWN: Final = "withdrawn"
+"""`status.state` of a Subscription's catalogue record; only an active one's view has a topic."""
 
 
 class SubscriptionSpec(Model):

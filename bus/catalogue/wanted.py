@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.record import CatalogueRecord
-from bus.catalogue.subscription import Subscription
+from bus.catalogue.subscription import ACTIVE, REQUESTED, REVOKED, WITHDRAWN, Subscription
 from bus.catalogue.view import View
 
 if TYPE_CHECKING:
     from bus.catalogue.cluster_state import ClusterState
     from bus.catalogue.model import Resource
     from bus.catalogue.workspace import Workspace
-
-ACTIVE = "active"
-REQUESTED = "requested"
-REVOKED = "revoked"
-WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
