@@ -9,7 +9,6 @@ from pydantic import Field
 
 from bus.catalogue.model import Count, Model, Resource
 
-
 REQUESTED: Final = "requested"
 ACTIVE: Final = "active"
 REVOKED: Final = "revoked"
