@@ -1,0 +1,5 @@
+"""`python -m bus` is the command `bus`."""
+
+from bus.cli import main
+
+main()

@@ -1,0 +1,87 @@
+"""`bus up` as a child process, as a user would run it; it ends with us, also when we are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Self
+
+from bus.config import Settings
+from bus.errors import BusError
+from bus.kafka import child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class BusDiedError(BusError):
+    """`bus up` ended by itself."""
+
+
+class BusUp:
+    """The process.
+
+    Args:
+        folder: for the broker's data and the process's log.
+        arguments: more arguments of `bus up`.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.log = folder / "bus-up.log"
+        data = ["--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own command
+                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", "bus", "up", *data, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops this in order
+            )
+
+    async def ready(self) -> Settings:
+        """The addresses, once everything answers.
+
+        Raises:
+            BusDiedError: it ended instead; with the end of its log.
+        """
+        while True:
+            self.check()
+            for line in self.log.read_text(errors="replace").splitlines():
+                if line.startswith('{"bootstrap"'):
+                    told = json.loads(line)
+                    return Settings.load(bootstrap=told["bootstrap"], registry_url=told["registry"])
+            await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """See that it lives.
+
+        Raises:
+            BusDiedError: it does not.
+        """
+        if self._process.poll() is not None:
+            last = self.log.read_text(errors="replace").strip().splitlines()[-4:]
+            raise BusDiedError("\n".join(last), where=str(self.log))
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def __enter__(self) -> Self:
+        """It runs."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        self.stop()
