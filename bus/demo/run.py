@@ -134,10 +134,7 @@ class Demo:
             while True:
                 await asyncio.sleep(5)
                 self._console.print(_line(scene, self._phase))
-        with (
-            Live(console=self._console, refresh_per_second=FRAMES, transient=True) as live,
-            suppress(asyncio.CancelledError),
-        ):
+        with Live(console=self._console, refresh_per_second=FRAMES, transient=True) as live:
             while True:
                 elapsed = time.monotonic() - self._writing_since if self._writing_since else 0.0
                 live.update(draw(scene, elapsed, self._wish.seconds, self._phase))
