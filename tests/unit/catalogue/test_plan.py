@@ -286,6 +286,15 @@ def test_a_filtered_view_has_one_partition_and_its_entity_a_membership_topic(fol
     assert topics["_bus.members.population.person"] == 8
 
 
+def test_a_subscribed_view_with_a_filter_is_refused_until_filters_are_applied(folder: Folder) -> None:
+    folder.replace(PORTAL, "  masks:", '  filter: {field: division_code, prefix: "320508"}\n  masks:')
+    where = folder.line(PORTAL, "filter:")
+    texts = [str(finding) for finding in plan(folder.load(), ClusterState()).refusals]
+    assert any(f"{where}: error: view portal-person has a row filter" in text for text in texts)
+    folder.replace(PORTAL, "  valid_until", "  withdrawn: true\n  valid_until")
+    assert plan(folder.load(), ClusterState()).refusals == ()
+
+
 def test_a_conditional_share_waits_for_approval_and_gets_no_topic(folder: Folder) -> None:
     folder.replace(DATASET, "{type: unconditional}", "{type: conditional, condition: 仅限核验身份}")
     made = plan(folder.load(), ClusterState())
