@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
@@ -26,7 +26,7 @@ from bus.spi import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from adapters.postgres.tables import Table
 
@@ -90,13 +90,17 @@ class PostgresAdapter(Adapter[PostgresConfig]):
                     await self._forget_slot(replication)
                     start, name = await replication.create_slot()
                     async with self._connection() as connection:
-                        async for batch in snapshot(connection, name, f"{SNAPSHOT_UNIT}/{start}", tables, datasets):
-                            yield batch
+                        unit = f"{SNAPSHOT_UNIT}/{start}"
+                        async with aclosing(snapshot(connection, name, unit, tables, datasets)) as rows:
+                            async for batch in rows:
+                                yield batch
                     resume_from = None
                 else:
                     start = await self._existing_slot()
-                async for batch in self._changes(replication, datasets, tables, resume_from, lsn_number(start)):
-                    yield batch
+                begin = max(lsn_number(start), _unit_lsn(resume_from))
+                async with aclosing(self._changes(replication, datasets, tables, resume_from, begin)) as changes:
+                    async for batch in changes:
+                        yield batch
         except psycopg.errors.ObjectInUse as error:
             raise self._unavailable(error) from None
         except psycopg.OperationalError as error:
@@ -109,12 +113,13 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         tables: dict[str, Table],
         resume_from: Position | None,
         start: int,
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch]:
         async with self._connection() as connection:
             chosen = {name: tables[name] for name in datasets}
             self._stream = Stream(replication, connection, self._types, chosen, resume_from)
-            async for batch in self._stream.batches(self._publication, start):
-                yield batch
+            async with aclosing(self._stream.batches(self._publication, start)) as batches:
+                async for batch in batches:
+                    yield batch
 
     async def _publish(self, tables: Sequence[Table]) -> None:
         """Create the publication, or add tables to it, where our role may; `check` has told where it may not."""
@@ -172,3 +177,13 @@ class PostgresAdapter(Adapter[PostgresConfig]):
 
     async def close(self) -> None:
         """See `Adapter.close`: connections end with `read`."""
+
+
+def _unit_lsn(position: Position | None) -> int:
+    """Where the unit of a position begins in the server's log; what was committed before it need not come again.
+
+    The slot may stand further back: it moves with our reports, which a killed process no longer sends.
+    """
+    if position is None or position.unit.startswith(SNAPSHOT_UNIT):
+        return 0
+    return lsn_number(position.unit)

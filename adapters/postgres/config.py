@@ -40,6 +40,11 @@ class PostgresConfig(AdapterConfig):
             "password": self.password.get_secret_value() or None,
             "sslmode": self.sslmode,
             "connect_timeout": 10,
+            # A server that vanished without a word (power, network) is noticed within about 11 s.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 11_000,
             "application_name": "shuniu",
             "options": "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c bytea_output=hex"
             " -c extra_float_digits=3 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0",

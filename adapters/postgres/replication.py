@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
@@ -17,7 +18,7 @@ from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
 from bus.spi import SourceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from adapters.postgres.config import PostgresConfig
@@ -90,7 +91,7 @@ class Replication:
         """Drop the slot, once a reader that is just going has gone."""
         await self._open.execute(f'DROP_REPLICATION_SLOT "{self._slot}" WAIT')
 
-    async def stream(self, publication: str, start: int) -> AsyncIterator[tuple[bytes, int]]:
+    async def stream(self, publication: str, start: int) -> AsyncGenerator[tuple[bytes, int]]:
         """The pgoutput messages from an LSN on: (message, 0), or (b"", LSN) for a keepalive.
 
         Raises:
@@ -106,8 +107,9 @@ class Replication:
         self.flushed = max(self.flushed, start)
         status = asyncio.create_task(self._report(pgconn), name="replication-status")
         try:
-            async for message in self._messages(pgconn):
-                yield message
+            async with aclosing(self._messages(pgconn)) as messages:
+                async for message in messages:
+                    yield message
         finally:
             status.cancel()
             await asyncio.wait([status])
@@ -119,7 +121,7 @@ class Replication:
         if result is None or result.status != pq.ExecStatus.COPY_BOTH:
             raise psycopg.OperationalError((result.error_message if result else b"").decode("utf-8", "replace"))
 
-    async def _messages(self, pgconn: pq.abc.PGconn) -> AsyncIterator[tuple[bytes, int]]:
+    async def _messages(self, pgconn: pq.abc.PGconn) -> AsyncGenerator[tuple[bytes, int]]:
         turn = 0
         while True:
             size, data = pgconn.get_copy_data(1)

@@ -34,6 +34,12 @@ class StreamTable:
             column.avro: read(column.type.read, value) for column, value in zip(self.table.columns, values, strict=True)
         }
 
+    def moves(self, change: Change) -> bool:
+        """Whether an update gives the row another identity."""
+        before, after = change.before or {}, change.after or {}
+        names = self.table.avro_names(self.table.identity_columns)
+        return any(before[name] != after[name] for name in names)
+
     def old_row(self, change: RowChange) -> Row | None:
         """The old row; columns outside the identity are null when only the identity was sent."""
         return None if change.old is None else self.row(change.old)

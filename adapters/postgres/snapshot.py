@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
@@ -11,7 +12,7 @@ from adapters.postgres.rows import text_row
 from bus.spi import Batch, Change, Op, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from psycopg import AsyncConnection
 
@@ -23,7 +24,7 @@ ROWS: Final = 1_000
 
 async def snapshot(
     connection: AsyncConnection[Any], name: str, unit: str, tables: dict[str, Table], datasets: Sequence[str]
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch]:
     """Batches of all rows of the tables, as of one moment: begin, rows, end.
 
     Args:
@@ -40,14 +41,15 @@ async def snapshot(
     await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
     number = 0
     for dataset in names:
-        async for changes in _rows(connection, tables[dataset], number):
-            number += len(changes)
-            yield Batch(unit, changes, last=False, time=now)
+        async with aclosing(_rows(connection, tables[dataset], number)) as rows:
+            async for changes in rows:
+                number += len(changes)
+                yield Batch(unit, changes, last=False, time=now)
     await connection.execute("commit")
     yield Batch(unit, last=True, time=now, snapshot=Snapshot.END, datasets=names)
 
 
-async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncIterator[list[Change]]:
+async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[list[Change]]:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     query = sql.SQL("copy (select {} from {}) to stdout").format(columns, sql.Identifier(table.schema, table.name))
     changes: list[Change] = []

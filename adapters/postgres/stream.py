@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +12,10 @@ from psycopg import sql
 from adapters.postgres.pgoutput import Begin, Commit, Message, Relation, RowChange, Truncate, lsn_text, parse
 from adapters.postgres.rows import StreamTable, text_row, unchanged_fields
 from adapters.postgres.tables import make_column
-from bus.spi import Batch, Change, Snapshot
+from bus.spi import Batch, Change, Op, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from psycopg import AsyncConnection
 
@@ -57,14 +58,15 @@ class Stream:
         self._schemas: dict[str, SourceDataset] = {}
         self._row = 0
 
-    async def batches(self, publication: str, start: int) -> AsyncIterator[Batch]:
+    async def batches(self, publication: str, start: int) -> AsyncGenerator[Batch]:
         """Batches without end."""
-        async for data, keepalive in self._replication.stream(publication, start):
-            if not data:
-                self._idle(keepalive)
-                continue
-            for batch in await self._take(parse(data)):
-                yield batch
+        async with aclosing(self._replication.stream(publication, start)) as messages:
+            async for data, keepalive in messages:
+                if not data:
+                    self._idle(keepalive)
+                    continue
+                for batch in await self._take(parse(data)):
+                    yield batch
 
     async def _take(self, message: Message | None) -> list[Batch]:
         """What a message completes."""
@@ -110,15 +112,17 @@ class Stream:
         self._row += 1
         change = table.change(message, self._row)
         fields = unchanged_fields(change.after or {})
-        if fields and not await self._look_up(table, change, fields):
-            return
-        self._changes.append(change)
+        if not fields or await self._look_up(table, change, fields):
+            self._changes.append(change)
+        elif change.before is not None and table.moves(change):
+            self._changes.append(replace(change, op=Op.DELETE, after=None))
 
     async def _look_up(self, table: StreamTable, change: Change, fields: list[str]) -> bool:
         """Read values that the stream left out from the table itself; False if the row is gone.
 
         The value read may be newer than the change; then the change that made it so follows and brings it again. If the
-        row is gone, its deletion (or its new key) follows, and leaves nothing of this change.
+        row is gone, its deletion (or its new key) follows, and leaves nothing of this change but the release of the key
+        that the row had before it.
         """
         assert change.after is not None
         columns = {column.name: column for column in table.table.columns}
@@ -157,7 +161,9 @@ class Stream:
             )
             for column in message.columns
         )
-        table = replace(known, identity=message.identity, columns=columns)
+        there = {column.name for column in columns}
+        indexes = tuple(index for index in known.indexes if there.issuperset(index.columns))
+        table = replace(known, identity=message.identity, columns=columns, indexes=indexes)
         keys = frozenset(number for number, column in enumerate(message.columns) if column.key)
         self._relations[message.oid] = StreamTable(table, keys)
         if table.row_schema() != known.row_schema():

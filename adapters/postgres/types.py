@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -78,12 +78,13 @@ def _numeric(modifier: int) -> ColumnType:
     if scale > precision:
         return ColumnType({"type": "string", "pg": "numeric"}, str)
     quantum = Decimal(1).scaleb(-scale)
+    exact = Context(prec=precision)
 
     def read(text: str) -> Decimal:
         value = Decimal(text)
         if not value.is_finite():
             raise ValueError("not a finite number")
-        return value.quantize(quantum)
+        return value.quantize(quantum, context=exact)
 
     return ColumnType({"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}, read)
 

@@ -80,6 +80,12 @@ class Register:
             return self._people.spoil(person)
         return self._people.soil(person) if dice < 0.20 else person
 
+    async def recall(self) -> None:
+        """Read the rows anew: after its server went away, the application cannot know what was committed."""
+        async with await psycopg.AsyncConnection.connect(**self._parameters) as connection:
+            cursor = await connection.execute(f"select id, {', '.join(FIELDS)} from population order by id")  # noqa: S608
+            self._rows = {row[0]: dict(zip(FIELDS, row[1:], strict=True)) async for row in cursor}
+
     async def work(self, rate: float, stop: asyncio.Event) -> None:
         """Change the register at so many transactions a second until told to stop; each is committed on its own."""
         async with await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True) as connection:

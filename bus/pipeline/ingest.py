@@ -57,6 +57,11 @@ class Ingest:
         """Go on with a dataset whose row schema is new."""
         self.datasets[source_name] = dataset
 
+    def restart(self, source_name: str) -> None:
+        """Forget the key changes under way of a dataset: it was emptied, or is read anew."""
+        dataset = self.datasets[source_name]
+        self._moves[source_name] = KeyMoves(dataset.key, dataset.identity)
+
     def outputs(self, batch: Batch) -> list[Output]:
         """The records of a batch, in order; a change that cannot be encoded goes to the dataset's DLQ."""
         resumed = self._resume is not None and self._resume.unit == batch.unit

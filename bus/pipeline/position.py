@@ -50,6 +50,8 @@ class Progress:
         """The progress once a batch is durable."""
         row = batch.changes[-1].row if batch.changes else 0
         if self.position is not None and self.position.unit == batch.unit:
+            if self.position.complete:  # a unit that comes again after a restart is no less durable for that
+                return self
             row = max(row, self.position.row)
         return replace(self, position=Position(batch.unit, row, batch.last), time=batch.time or self.time)
 

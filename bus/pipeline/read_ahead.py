@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,13 +27,17 @@ class ReadAhead:
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async for batch in self._batches:
-            while self._size >= WAITING_CHANGES:
-                self._changed.clear()
-                await self._changed.wait()
-            self._waiting.append(batch)
-            self._size += _weight(batch)
-            self._changed.set()
+        try:
+            async for batch in self._batches:
+                while self._size >= WAITING_CHANGES:
+                    self._changed.clear()
+                    await self._changed.wait()
+                self._waiting.append(batch)
+                self._size += _weight(batch)
+                self._changed.set()
+        finally:
+            if isinstance(self._batches, AsyncGenerator):  # so that the source is let go of now, not some time later
+                await self._batches.aclose()
 
     async def take(self, most: int) -> list[Batch]:
         """The batches that are there, at least one, of about `most` changes; empty when the adapter has ended.

@@ -66,6 +66,7 @@ class PublishingSession:
         for source_name in batch.datasets:
             dataset = self.ingest.datasets[source_name]
             if batch.snapshot is Snapshot.BEGIN:
+                self.ingest.restart(source_name)
                 self.progress = self.progress.opened(dataset.name, Bracket(batch.unit, await self._ends(dataset)))
             elif dataset.name in self.progress.snapshots:
                 await self._sweep(dataset, batch)

@@ -1,4 +1,4 @@
-"""The pytest plugin that ships with the bus: a broker and a registry for a test session.
+"""The pytest plugin that ships with the bus: a broker, a registry and a PostgreSQL for a test session.
 
 Loaded by every pytest in an environment where the bus is installed, hence cheap: it imports when a fixture is used.
 KAFKA_BOOTSTRAP and BUS_REGISTRY_URL, when set, name the ones to use instead of our own.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from bus.config import Connection
+    from bus.testing.postgres import PostgresServer
+    from bus.testing.processes import BusProcesses
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +51,38 @@ def registry_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def unique() -> Callable[[str], str]:
     """`unique("orders")` is a name that no other test has: `orders-1f0c…`; tests share one broker."""
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL with `wal_level=logical`, one for the session."""
+    from bus.testing.postgres import PostgresServer  # noqa: PLC0415
+
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[dict[str, Any]]:
+    """A fresh database of its own: libpq's parameters of its superuser. Its slots are dropped with it."""
+    import psycopg  # noqa: PLC0415
+    from psycopg import sql  # noqa: PLC0415
+
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(**postgres_server.parameters(), autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield postgres_server.parameters(name)
+    with psycopg.connect(**postgres_server.parameters(), autocommit=True) as connection:
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        dropped = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s"
+        connection.execute(dropped, (name,))
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def bus_processes(tmp_path: Path) -> Iterator[BusProcesses]:
+    """Starts `bus …` processes, and ends all of them with the test."""
+    from bus.testing.processes import BusProcesses  # noqa: PLC0415
+
+    with BusProcesses(tmp_path) as processes:
+        yield processes

@@ -1,0 +1,197 @@
+"""The demo's city as a test rig: real broker, registry, PostgreSQL, register, portal; worker, adapter as processes.
+
+What each side holds is compared by `bus.demo.proof` and `bus.testing.journal`, which share no code with the data path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, Final, Self
+
+import psycopg
+
+from bus import wire
+from bus.catalogue.workspace import default_workspace
+from bus.config import Settings
+from bus.demo.portal import TOPIC, Portal
+from bus.demo.proof import compare, expected_state
+from bus.demo.register import Register
+from bus.kafka.embedded import EmbeddedKafka
+from bus.testing.journal import committed_sequences, raw_sequences
+from bus.testing.postgres import PostgresServer
+from bus.testing.processes import BusProcess, BusProcesses
+from bus.testing.registry_thread import RegistryThread
+from bus.testing.topics import read_topic
+from bus.testing.waiting import until
+from bus.up import apply_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from bus.subscriber import Record
+
+RAW: Final = "raw.gongan.population"
+SHARED: Final = "shared.population.person"
+AGAIN_SECONDS: Final = 15.0
+"""Data flows again within that after any fault (design §3)."""
+
+
+class WatchedPortal(Portal):
+    """The portal, which also tells how new the newest change is that it has."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.newest = 0.0
+        """Source commit time of it, seconds since 1970."""
+
+    def take(self, record: Record, now: float) -> None:
+        """Take one record in."""
+        super().take(record, now)
+        self.newest = max(self.newest, wire.micros(record.event.time) / 1e6)
+
+
+class City:
+    """The city under test; `async with City(folder) as city`.
+
+    Args:
+        folder: for the broker's data, configurations and logs.
+        rows: people in the register at the start.
+        seed: of the people and their changes.
+    """
+
+    def __init__(self, folder: Path, *, rows: int = 300, seed: int = 320500) -> None:
+        self.kafka = EmbeddedKafka(folder / "kafka")
+        self.postgres = PostgresServer()
+        self.processes = BusProcesses(folder)
+        self.settings = Settings()
+        self._folder = folder
+        self._rows = rows
+        self._random = Random(seed)  # noqa: S311  synthetic people
+        self._stack = AsyncExitStack()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the servers, apply the packaged workspace, fill the register, let the portal listen."""
+        await asyncio.gather(asyncio.to_thread(self.kafka.start), asyncio.to_thread(self.postgres.start))
+        self._stack.callback(self.kafka.stop)
+        self._stack.enter_context(self.postgres)
+        self._stack.enter_context(self.processes)
+        settings = Settings.load({}, bootstrap=self.kafka.bootstrap)
+        registry = self._stack.enter_context(RegistryThread(settings.kafka))
+        self.settings = settings.model_copy(update={"registry_url": registry.url})
+        await apply_workspace(None, self.settings)
+        self.register = Register(self.postgres.parameters(), self._random)
+        ddl = (default_workspace() / "gongan" / "population.sql").read_text(encoding="utf-8")
+        await self.register.create(ddl, self._rows)
+        self.portal = WatchedPortal(self.settings)
+        self._listening = asyncio.create_task(self.portal.listen(), name="portal")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything; the processes before the servers that they need."""
+        assert self._listening is not None
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+        await asyncio.to_thread(self.processes.__exit__, None, None, None)
+        await self._stack.aclose()
+
+    def worker(self) -> BusProcess:
+        """Start a worker."""
+        return self.processes.start(self.settings, "worker")
+
+    def adapter(self, *arguments: str, port: int = 0) -> BusProcess:
+        """Start the register's adapter; `port` is PostgreSQL's, or that of a proxy before it."""
+        config = self._folder / f"gongan-{port}.yaml"
+        config.write_text(f"host: 127.0.0.1\nport: {port or self.postgres.port}\ndatabase: postgres\nuser: postgres\n")
+        return self.processes.start(self.settings, "adapter", "run", "gongan", "--config", str(config), *arguments)
+
+    @asynccontextmanager
+    async def load(self, rate: float) -> AsyncIterator[None]:
+        """The register's application works, at so many transactions a second; it comes back when its server does."""
+        stop = asyncio.Event()
+        writing = asyncio.create_task(self._write(rate, stop), name="register")
+        try:
+            yield
+        finally:
+            stop.set()
+            await writing
+
+    async def _write(self, rate: float, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.register.work(rate, stop)
+            except psycopg.OperationalError:
+                await until(self._reconnected, within=30, what="the register's server")
+
+    async def _reconnected(self) -> bool:
+        try:
+            await self.register.recall()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    async def flows_again(self, since: float | None = None, within: float = AGAIN_SECONDS) -> float:
+        """Seconds from `since` (now) until the portal has a change that was committed after it.
+
+        Raises:
+            AssertionError: not within so many seconds.
+        """
+        since = since or time.time()
+        await until(lambda: self._check() and self.portal.newest > since, within=within, what="data flows again")
+        return time.time() - since
+
+    def _check(self) -> bool:
+        """The portal still listens; what ended it is raised."""
+        assert self._listening is not None
+        if self._listening.done():
+            self._listening.result()
+        return True
+
+    async def settled(self, within: float = 30.0) -> None:
+        """Wait until the portal has exactly what the register's journal says that it must have.
+
+        Raises:
+            AssertionError: with the difference, when it does not come to that.
+        """
+        expected = expected_state(await self.register.journal(), divisions())
+        verdict = compare(expected, self.portal.people)
+        deadline = time.monotonic() + within
+        while not verdict.same and time.monotonic() < deadline:
+            self._check()
+            await asyncio.sleep(0.1)
+            verdict = compare(expected, self.portal.people)
+        assert verdict.same, f"the portal differs from the register: {verdict}"
+
+    async def prove(self) -> None:
+        """Exactly once, in order, nothing leaked: at the portal, on shared, and change by change on raw.
+
+        Raises:
+            AssertionError: what is wrong.
+        """
+        await self.settled()
+        portal = self.portal
+        assert (portal.doubled, portal.out_of_order, portal.leaked) == (0, 0, 0), "doubled, out of order, leaked"
+        raw = await read_topic(self.settings, RAW)
+        for topic in (SHARED, TOPIC):
+            records = await read_topic(self.settings, topic, decode=False)
+            identities = [(record.event_id, record.key) for record in records]
+            assert len(identities) == len(set(identities)), f"{topic} holds a record twice"
+        told, expected = raw_sequences(raw), committed_sequences(await self.register.journal(), raw)
+        assert told.keys() == expected.keys(), "keys that raw lacks, or should not have"
+        wrong = [key for key, changes in expected.items() if told[key] != changes]
+        assert not wrong, f"{len(wrong)} keys whose sequence on raw is not the journal's, of {len(expected)}"
+
+
+def divisions() -> frozenset[str]:
+    """The valid division codes, straight from the code list's file."""
+    file = next((default_workspace() / "codelists").glob("divisions-*.csv"))
+    with file.open(encoding="utf-8", newline="") as opened:
+        return frozenset(row["code"] for row in csv.DictReader(opened))

@@ -1,0 +1,44 @@
+"""A city of one's own for every fault, and the recovery times told at the end of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from bus.testing.city import City
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+RECOVERIES = pytest.StashKey[list[tuple[str, float]]]()
+
+
+class Measured(Protocol):
+    def __call__(self, seconds: float, what: str = "") -> None: ...
+
+
+@pytest.fixture
+async def city(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[City]:
+    """Everything but worker and adapter, which each test starts; its parameter: people at the start."""
+    async with City(tmp_path, rows=getattr(request, "param", 300)) as running:
+        yield running
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """Takes down how long data stood still."""
+    kept = request.config.stash.setdefault(RECOVERIES, [])
+
+    def take(seconds: float, what: str = "") -> None:
+        kept.append((f"{request.node.name} {what}".rstrip(), seconds))
+
+    return take
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if kept := config.stash.get(RECOVERIES, []):
+        terminalreporter.section("data flowed again after")
+        for name, seconds in kept:
+            terminalreporter.write_line(f"{seconds:6.2f} s  {name}")

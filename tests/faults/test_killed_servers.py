@@ -1,0 +1,47 @@
+"""The broker and the source database go away under load and come back: nothing is lost, doubled or reordered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bus.testing.city import City
+    from tests.faults.conftest import Measured
+
+RATE = 200.0
+
+
+async def test_after_a_kill_of_the_broker_everything_goes_on(city: City, measured: Measured) -> None:
+    worker, adapter = city.worker(), city.adapter()
+    await city.settled()
+
+    async with city.load(RATE):
+        await city.flows_again()
+        for _ in range(2):
+            killed = time.time()
+            await asyncio.to_thread(city.kafka.kill)
+            await asyncio.to_thread(city.kafka.start)
+            measured(await city.flows_again(since=killed))
+
+    await city.prove()
+    assert worker.is_running
+    assert adapter.is_running
+
+
+async def test_after_a_restart_of_postgres_everything_goes_on(city: City, measured: Measured) -> None:
+    city.worker()
+    adapter = city.adapter()
+    await city.settled()
+
+    async with city.load(RATE):
+        await city.flows_again()
+        for way in (city.postgres.restart, city.postgres.kill):
+            stopped = time.time()
+            await asyncio.to_thread(way)
+            await asyncio.to_thread(city.postgres.start)
+            measured(await city.flows_again(since=stopped), way.__name__)
+
+    await city.prove()
+    assert adapter.is_running
