@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import importlib
+import io
+import logging
 import sys
 from typing import Any
 
 import click
 
 from bus import __version__
+from bus.commands.hinting import HintingGroup
 from bus.errors import BusError
 
 COMMANDS = {
     "adapter": "Adapters: list, spec, check, discover, run.",
     "apply": "Make Kafka, registry and catalogue what the workspace says.",
+    "bench": "Measure the pipeline beside a raw copy of the same topic.",
+    "catalogue": "List the resources of a cluster's catalogue.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
+    "export": "Print resources of the catalogue as YAML.",
+    "init": "Make a small workspace to start from.",
     "kafka": "Run a real Apache Kafka broker on this machine, data on disk.",
     "mapping": "Work on mappings: run their golden examples.",
     "plan": "Show what `apply` would change.",
     "registry": "Serve the Confluent-compatible schema registry.",
     "tail": "Print the records of a topic, decoded.",
+    "topics": "List the bus's topics and what they are for.",
     "up": "Run broker, registry, worker and adapters on this machine.",
     "validate": "Check a workspace, with file and line of every finding.",
     "worker": "Run a worker: normalise and route.",
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(HintingGroup):
     """A group that knows its commands by name, and imports one only to run it or to show its help."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -58,6 +66,10 @@ def bus() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line. A mistake of the user's ends with what, where and the way out, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no Chinese shows `?`
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every retry; our error says it once
     try:
         sys.exit(bus.main(arguments, prog_name="bus", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -68,3 +80,8 @@ def main(arguments: list[str] | None = None) -> Any:
     except BusError as error:
         click.echo(f"bus: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user named: a fault of ours, to be seen whole
+            raise
+        click.echo(f"bus: {error.strerror}\n  where: {error.filename}", err=True)
+        sys.exit(1)

@@ -89,5 +89,6 @@ class Settings(BaseModel):
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][-1])
             raise ConfigError(
-                f"{name}: {first['msg']}", where=f"option --{name.replace('_', '-')} or {ENVIRONMENT.get(name, name)}"
+                f"{name}: {first['msg'].removeprefix('Value error, ')}",
+                where=f"option --{name.replace('_', '-')} or {ENVIRONMENT.get(name, name)}",
             ) from None

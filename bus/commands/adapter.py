@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bus.commands.hinting import HintingGroup
 from bus.commands.options import cluster, settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def configured(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("name")(function)
 
 
-@click.group(name="adapter")
+@click.group(name="adapter", cls=HintingGroup)
 def command() -> None:
     """Adapters: what brings a department's changes onto the bus.
 

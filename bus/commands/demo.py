@@ -37,6 +37,7 @@ def command(duration: str, rate: float, rows: int, seed: int, report: Path | Non
     from rich.console import Console
 
     seconds = _seconds(duration)
+    _check_report(report)
     console = Console()
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,13 @@ def _seconds(duration: str) -> float:
         return milliseconds(duration) / 1000
     except (ValueError, KeyError):
         raise WrongUseError(f"--for {duration}: not a duration", fix="30s, 5m, 1h") from None
+
+
+def _check_report(report: Path | None) -> None:
+    from bus.errors import WrongUseError
+
+    if report is not None and not report.absolute().parent.is_dir():
+        raise WrongUseError(f"--report {report}: there is no such folder", fix="make it, or name another file")
 
 
 def _run(seconds: float, rate: float, rows: int, seed: int, folder: Path, console: Console) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from bus.commands.hinting import HintingGroup
 
-@click.group()
+
+@click.group(cls=HintingGroup)
 def command() -> None:
     """Work on mappings: from a dataset's rows to an entity's records."""
 

@@ -16,6 +16,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     ConfigSource,
+    OffsetSpec,
     ResourceType,
 )
 from confluent_kafka.admin import NewTopic as ClientNewTopic
@@ -165,6 +166,19 @@ class Admin:
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
         for future in self._client.incremental_alter_configs([resource], request_timeout=self._timeout).values():
             self._result(future, topic)
+
+    def record_counts(self, names: Collection[str]) -> dict[str, int]:
+        """Offsets between the oldest and the newest record of each topic: what it holds, transaction marks included."""
+        places = [TopicPartition(name, n) for name, count in self._partitions().items() for n in range(count)]
+        places = [place for place in places if place.topic in names]
+        counts = dict.fromkeys(names, 0)
+        if not places:
+            return counts
+        for spec, sign in ((OffsetSpec.latest(), 1), (OffsetSpec.earliest(), -1)):
+            asked = self._client.list_offsets(dict.fromkeys(places, spec), request_timeout=self._timeout)
+            for place, future in asked.items():
+                counts[place.topic] += sign * self._result(future, place.topic).offset
+        return counts
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """The group's committed offsets by topic and partition; empty if it has none."""

@@ -129,8 +129,9 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
                 await client.begin_transaction()
                 await client.abort_transaction()
     except (KafkaConnectionError, TimeoutError) as error:
+        slow = isinstance(error, TimeoutError)
         raise BrokerUnavailableError(
-            f"no answer within {within:.0f} s ({type(error).__name__})",
+            f"no answer within {within:.0f} s" if slow else "no connection can be made",
             where=connection.bootstrap,
             fix="start the broker, or name the right one with --bootstrap or KAFKA_BOOTSTRAP",
         ) from None
