@@ -85,6 +85,11 @@ class EmbeddedKafka:
         self._jvm_pid = 0
 
     @property
+    def pid(self) -> int:
+        """Process id of the broker's JVM; 0 before it was started."""
+        return self._jvm_pid
+
+    @property
     def bootstrap(self) -> str:
         """host:port for clients; known from the first `start` on."""
         if not self._port:

@@ -37,6 +37,10 @@ SLICE: Final = 250
 PACE_SECONDS: Final = 0.03
 """Shortest time between two commits of a lane while it keeps up: bounds the transactions per second."""
 
+REST_SECONDS: Final = 0.01
+"""Shortest time from a commit to the next transaction: one begun while the broker still writes the markers of the last
+is told to come again after 20 ms."""
+
 RECOMMIT_SECONDS: Final = 86_400.0
 """Offsets of quiet partitions are committed again: the broker forgets them after 7 days by default."""
 
@@ -206,7 +210,7 @@ class LaneLoop:
 
     async def _pace(self, started: float, taken: int) -> None:
         if taken < MAX_RECORDS // 4:
-            await asyncio.sleep(max(0.0, started + PACE_SECONDS - time.monotonic()))
+            await asyncio.sleep(max(REST_SECONDS, started + PACE_SECONDS - time.monotonic()))
 
     async def _recommit(self, consumer: Any, producer: Any) -> None:
         """Commit the offsets as they are; reading them fails if one is missing."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import structlog
+from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
 from bus.kafka.partitions import partition_of
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from bus.pipeline.mapping.compiled import CompiledMapping
     from bus.pipeline.record import InputRecord
 
-_log = structlog.get_logger()
+SPEC_VERSION_HEADER: Final = ("ce_specversion", wire.SPEC_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +83,22 @@ class DatasetNormaliser:
         schema_id = wire.schema_id(record.value)
         event = self._decoders.decode(schema_id, record.value)
         mapping = self._compiled.get(schema_id) or self._compile(schema_id)
-        key = wire.decode_key(record.key, self._output.key_fields)
         if event["op"] == "d":
             # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
             published = event["before"] is None or mapping.accepts_key(event["before"])
-            return (wire.encode_key(mapping.entity_key(key)), None) if published else None
+            return (self._key(mapping, record.key), None) if published else None
         if event["after"] is None:
             raise BadRecordError("the change has no row")
         canonical = mapping.apply(event["after"])
         if isinstance(canonical, Reject):
             return canonical
-        return wire.encode_key(mapping.entity_key(key)), self._output.encode(canonical)
+        return self._key(mapping, record.key), self._output.encode(canonical)
+
+    def _key(self, mapping: CompiledMapping, raw_key: bytes) -> bytes:
+        """The entity's key: with one field it is the raw key, byte for byte, since a key field is a plain copy."""
+        if self._output.key_fields == 1:
+            return raw_key
+        return wire.encode_key(mapping.entity_key(wire.decode_key(raw_key, self._output.key_fields)))
 
     def _compile(self, schema_id: int) -> CompiledMapping:
         try:
@@ -107,12 +110,13 @@ class DatasetNormaliser:
     def _headers(self, headers: Sequence[wire.Header]) -> list[wire.Header]:
         """The raw record's headers with the shared record's id and type; anything else is dropped."""
         found = dict(headers)
+        get = found.get
         return [
-            ("ce_specversion", wire.SPEC_VERSION),
-            ("ce_id", found.get("ce_id", b"") + self._id_suffix),
+            SPEC_VERSION_HEADER,
+            ("ce_id", get("ce_id", b"") + self._id_suffix),
             self._type,
-            ("ce_source", found.get("ce_source", b"")),
-            ("ce_time", found.get("ce_time", b"")),
+            ("ce_source", get("ce_source", b"")),
+            ("ce_time", get("ce_time", b"")),
         ]
 
     def _reject(self, record: InputRecord, reject: Reject) -> Output:

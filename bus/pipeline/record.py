@@ -28,13 +28,13 @@ class InputRecord(Protocol):
 
 
 class Output(NamedTuple):
-    """A record to be produced: `value` None is a tombstone."""
+    """A record to be produced: `value` None is a tombstone; `headers` is a list because aiokafka takes no other."""
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[Header]
+    headers: list[Header]
 
 
 class Stage(Protocol):

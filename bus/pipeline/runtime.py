@@ -20,6 +20,7 @@ from bus.kafka.compacted import CompactedTopic
 from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
+from bus.pipeline.loop import REST_SECONDS
 from bus.pipeline.position import Progress
 from bus.pipeline.publication import AdapterCounts, Publication, Published
 from bus.pipeline.read_ahead import ReadAhead
@@ -146,7 +147,7 @@ class AdapterRuntime:
                 position = await self._write(taken, session)
                 await self._adapter.acknowledge(position)
                 if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
-                    await asyncio.sleep(max(0.0, started + PACE_SECONDS - time.monotonic()))
+                    await asyncio.sleep(max(REST_SECONDS, started + PACE_SECONDS - time.monotonic()))
         finally:
             await ahead.close()
 

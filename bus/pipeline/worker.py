@@ -108,9 +108,16 @@ class Lanes(Service):
             )
 
 
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app that keeps nothing on disk."""
+
+    def _create_directories(self) -> None:
+        """None: Faust would make folders for its tables wherever the worker was started."""
+
+
 def worker_app(settings: Settings, registry: SchemaRegistry) -> tuple[faust.App, Lanes]:
     """The Faust app of a worker process, and the service in it that owns the lanes."""
-    app = faust.App(
+    app = App(
         f"_bus.worker.{settings.bus_id}",
         broker=[f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
         broker_credentials=_credentials(settings),

@@ -1,0 +1,89 @@
+"""Processes under measurement: their CPU time and memory, as the operating system counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from bus.errors import BusError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bus.config import Settings
+
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+class MeasuredProcessError(BusError):
+    """A process under measurement ended by itself."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_megabytes(pid: int) -> float:
+    """The largest resident size of a process so far, MB (10^6 bytes)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+class Measured:
+    """A child process of the bench.
+
+    Args:
+        arguments: of `python -m`.
+        settings: the cluster and the registry, handed on by environment.
+        log: where its standard error goes.
+    """
+
+    def __init__(self, arguments: list[str], settings: Settings, log: Path) -> None:
+        environment = os.environ | {
+            "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
+            "BUS_REGISTRY_URL": settings.registry_url,
+            "BUS_ID": settings.bus_id,
+        }
+        self._log = log
+        with log.open("ab") as opened:
+            self._begin = opened.tell()
+            command = [sys.executable, "-m", *arguments]
+            self._process = subprocess.Popen(command, stderr=opened, stdout=opened, env=environment)  # noqa: S603  our own
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def said(self, text: str) -> bool:
+        """Whether its log holds a text.
+
+        Raises:
+            MeasuredProcessError: it has ended.
+        """
+        told = self._log.read_bytes()[self._begin :].decode(errors="replace")
+        if self._process.poll() is not None:
+            raise MeasuredProcessError("\n".join(told.splitlines()[-4:]), where=str(self._log))
+        return text in told
+
+    def __enter__(self) -> Self:
+        """It runs."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it in order."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,212 @@
+"""The measurements, one after the other on one cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bus import wire
+from bus.bench.events import DEMO_ROW, LIGHT_ROW
+from bus.bench.fill import PARTITIONS, Filler
+from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
+from bus.catalogue.topics import NORMALISE_GROUP
+from bus.catalogue.workspace import default_workspace
+from bus.kafka import clients
+from bus.kafka.admin import Admin, NewTopic
+from bus.up import apply_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bus.config import Settings
+
+Place = tuple[str, int]
+
+DRAIN_SECONDS: Final = 600.0
+LANES_OWNED: Final = "lanes owned"
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """One run through a backlog.
+
+    Attributes:
+        name: of the scenario.
+        records: how many.
+        seconds: from the first read to the last commit.
+        worker_cpu, broker_cpu: CPU-seconds per million records.
+        peak_mb: largest resident size of the worker, MB.
+    """
+
+    name: str
+    records: int
+    seconds: float
+    worker_cpu: float
+    broker_cpu: float
+    peak_mb: float
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One run at a steady rate: from a record's `ce_time` to its reader, milliseconds."""
+
+    name: str
+    events: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is there to be read: so many records, up to these offsets, by this group."""
+
+    records: int
+    ends: dict[Place, int]
+    group: str
+
+
+class Bench:
+    """The scenarios.
+
+    Args:
+        settings: the cluster and the registry.
+        broker_pid: of an embedded broker, whose CPU time is then told; 0 for another cluster.
+        folder: for the workspace and logs.
+    """
+
+    def __init__(self, settings: Settings, broker_pid: int, folder: Path) -> None:
+        self._settings = settings
+        self._broker_pid = broker_pid
+        self._folder = folder
+        self._admin = Admin(settings.kafka)
+        self._copies = 0
+
+    async def apply(self, *, view: bool) -> None:
+        """Apply the bench's workspace: the default one without its subscribers, and the light mapping."""
+        workspace = self._folder / "workspace"
+        if not workspace.exists():
+            shutil.copytree(default_workspace(), workspace, ignore=shutil.ignore_patterns("portal", "*.sql"))
+            shutil.copytree(Path(__file__).parent / "workspace", workspace / "bench")
+        extra = workspace / "bench" / "view.yaml"
+        extra.unlink(missing_ok=True)
+        if view:
+            shutil.copy(Path(__file__).parent / "workspace_view.yaml", extra)
+        await apply_workspace(workspace, self._settings)
+
+    async def normalise(self, name: str, records: int) -> Throughput:
+        """A worker through a backlog of the light or the demo mapping's dataset."""
+        filler = self._filler(name)
+        idle = await self._idle_cpu()
+        ends = await filler.fill(records)
+        backlog = Backlog(records, ends, NORMALISE_GROUP)
+        return await self._drain(f"normalise ({name})", ["bus", "worker"], backlog, idle)
+
+    def _filler(self, name: str) -> Filler:
+        dataset, row = ("bench.people", LIGHT_ROW) if name == "light" else ("gongan.population", DEMO_ROW)
+        return Filler(self._settings, dataset, row)
+
+    async def _idle_cpu(self) -> float:
+        """What a worker's start costs, which is no part of its work: CPU-seconds until it owns its lanes."""
+        with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
+            await _until(lambda: worker.said(LANES_OWNED))
+            return cpu_seconds(worker.pid)
+
+    async def copy(self, records: int) -> Throughput:
+        """The raw copy through a backlog of the light dataset."""
+        self._copies += 1
+        group, target = f"bench-copy-{self._copies}", f"bench.copy.{self._copies}"
+        ends = await self._filler("light").fill(records)
+        self._admin.create_topics([NewTopic(target, PARTITIONS, {})])
+        # The copy begins at this backlog, not at what earlier runs left.
+        read = self._admin.committed(NORMALISE_GROUP)
+        self._admin.set_committed(group, {place: read.get(place, 0) for place in ends})
+        command = ["bus.bench.copy", wire.raw_topic("bench.people"), target, group]
+        return await self._drain("raw aiokafka copy", command, Backlog(records, ends, group), 0.0)
+
+    async def _drain(self, name: str, command: list[str], backlog: Backlog, idle: float) -> Throughput:
+        records, ends, group = backlog.records, backlog.ends, backlog.group
+        begin = self._admin.committed(group)
+        broker = self._broker_cpu()
+        with Measured(command, self._settings, self._folder / "worker.log") as worker:
+            if not idle:
+                await _until(lambda: worker.said("ready"))
+                idle = cpu_seconds(worker.pid)
+            await _until(lambda: worker.said("") and self._moved(group, ends, begin))
+            started = time.monotonic()
+            await _until(lambda: worker.said("") and self._done(group, ends))
+            seconds = time.monotonic() - started
+            used = cpu_seconds(worker.pid) - idle
+            peak = peak_megabytes(worker.pid)
+        per_million = 1e6 / records
+        return Throughput(name, records, seconds, used * per_million, (self._broker_cpu() - broker) * per_million, peak)
+
+    def _broker_cpu(self) -> float:
+        return cpu_seconds(self._broker_pid) if self._broker_pid else float("nan")
+
+    def _moved(self, group: str, ends: dict[Place, int], begin: dict[Place, int]) -> bool:
+        now = self._admin.committed(group)
+        return any(now.get(place, 0) > begin.get(place, 0) for place in ends)
+
+    def _done(self, group: str, ends: dict[Place, int]) -> bool:
+        now = self._admin.committed(group)
+        return all(now.get(place, 0) >= end for place, end in ends.items())
+
+    async def pipeline_latency(self, rate: float, seconds: float) -> Latency:
+        """Raw → shared → view at a steady rate, through one worker."""
+        with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
+            await _until(lambda: worker.said(LANES_OWNED))
+            return await self._latency("normalise + 1 view", wire.view_topic("bench-person", 1), rate, seconds)
+
+    async def bare_latency(self, rate: float, seconds: float) -> Latency:
+        """The same way through two raw copies: two bare transactional hops."""
+        raw = wire.raw_topic("bench.people")
+        hops = [(raw, "bench.hop.1", "bench-hop-1"), ("bench.hop.1", "bench.hop.2", "bench-hop-2")]
+        self._admin.create_topics([NewTopic(target, PARTITIONS, {}) for _, target, _ in hops])
+        processes = [["bus.bench.copy", *hop] for hop in hops]
+        log = self._folder / "worker.log"
+        with Measured(processes[0], self._settings, log) as one, Measured(processes[1], self._settings, log) as two:
+            await _until(lambda: one.said("ready") and two.said("ready"))
+            return await self._latency("two bare hops", "bench.hop.2", rate, seconds)
+
+    async def _latency(self, name: str, topic: str, rate: float, seconds: float) -> Latency:
+        reader = clients.consumer(self._settings.kafka, auto_offset_reset="latest")
+        async with clients.started(reader, self._settings.kafka):
+            numbers = await clients.partitions(reader, topic, self._settings.kafka)
+            places = [clients.TopicPartition(topic, number) for number in numbers]
+            reader.assign(places)
+            await reader.seek_to_end(*places)
+            writing = asyncio.create_task(self._filler("light").trickle(rate, seconds))
+            waits = await _waits(reader, writing)
+        # The first fifth is warming up.
+        waits = sorted(waits[len(waits) // 5 :])
+        return Latency(name, len(waits), 1000 * waits[len(waits) // 2], 1000 * waits[int(len(waits) * 0.99)])
+
+
+async def _waits(reader: Any, writing: asyncio.Task[int]) -> list[float]:
+    """Seconds from each record's `ce_time` to here, until nothing has come for 2 s after the writing's end."""
+    waits: list[float] = []
+    quiet_since = time.monotonic()
+    while not writing.done() or time.monotonic() - quiet_since < 2.0:
+        for records in (await reader.getmany(timeout_ms=100)).values():
+            now = time.time()
+            waits += [now - wire.micros(dict(record.headers)["ce_time"].decode()) / 1e6 for record in records]
+            quiet_since = time.monotonic()
+    writing.result()
+    return waits
+
+
+async def _until(condition: Callable[[], bool], *, within: float = DRAIN_SECONDS) -> None:
+    deadline = time.monotonic() + within
+    while not await asyncio.to_thread(condition):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        await asyncio.sleep(0.05)

@@ -1,0 +1,76 @@
+"""`bus bench`: the pipeline beside a raw copy, measured in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bus.bench.report import Results
+    from bus.config import Settings
+
+
+@click.command(name="bench")
+@click.option("--records", default=200_000, show_default=True, type=click.IntRange(1000), help="Of each backlog.")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Runs of each scenario, in turn.")
+@click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Events/s, for latency.")
+@click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(2), help="Length of a latency run.")
+@click.option("--only", type=click.Choice(["throughput", "latency"]), help="Measure only that.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all runs to this file.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep data and logs in this folder.")
+def command(
+    records: int, repeats: int, rate: float, seconds: float, only: str | None, file: Path | None, keep: Path | None
+) -> None:
+    """Measure normalising against a raw aiokafka copy of the same topic, on an embedded broker.
+
+    Headers and CRC checks are on, compression is off, everything is exactly once. Scenarios run in turn, so that a
+    drift of the machine's speed meets all of them; compare ratios, and CPU-seconds per million records, which depend
+    least on what else the machine does.
+    """
+    from bus.bench.report import print_results
+
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+    with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="shuniu-bench-") as folder:
+        results = _run(Path(folder), records, repeats, (rate, seconds), only)
+    if file is not None:
+        file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
+    print_results(results)
+
+
+def _run(folder: Path, records: int, repeats: int, load: tuple[float, float], only: str | None) -> Results:
+    from bus.config import Settings
+    from bus.kafka.embedded import EmbeddedKafka
+
+    with EmbeddedKafka(folder / "kafka") as broker:
+        settings = Settings.load({}, bootstrap=broker.bootstrap, bus_id="bench")
+        return asyncio.run(_measure(settings, broker.pid, folder, (records, repeats, load, only)))
+
+
+async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: tuple[Any, ...]) -> Results:
+    from bus.bench.report import Results
+    from bus.bench.scenario import Bench
+    from bus.registry.server import RegistryServer
+
+    records, repeats, (rate, seconds), only = wish
+    results = Results.of_this_machine(records)
+    async with RegistryServer(settings) as registry:
+        bench = Bench(settings.model_copy(update={"registry_url": registry.url}), broker_pid, folder)
+        await bench.apply(view=True)
+        if only != "throughput":
+            for _ in range(repeats):
+                results.add(await bench.pipeline_latency(rate, seconds))
+                results.add(await bench.bare_latency(rate, seconds))
+        await bench.apply(view=False)
+        if only != "latency":
+            for _ in range(repeats):
+                results.add(await bench.copy(records))
+                results.add(await bench.normalise("light", records))
+                results.add(await bench.normalise("demo", records))
+    return results
