@@ -5,6 +5,13 @@
             store(record.key, record.value)      # value None: deleted, or no longer yours
             await records.commit(record)
 
+The first start, and the start after SnapshotRequiredError, takes everything anew:
+
+    async with bus.subscribe("view.portal-person.v1", group="portal", reload=True) as records:
+        async for record in records.existing():
+            store(record.key, record.value)
+        remove_all_but(the keys that came)
+
 Any other Avro client can read the same topics; this one also tells when its cursor is lost or too old.
 """
 
@@ -61,6 +68,7 @@ class Records:
         self._listener = _Assigned(self._take_up)
         self._failure: SnapshotRequiredError | None = None
         self._ends: dict[Any, int] = {}
+        self._left = 0
 
     async def __aenter__(self) -> Self:
         """Connect and join the group.
@@ -87,15 +95,36 @@ class Records:
             RegistryUnavailableError: a schema cannot be had.
         """
         while True:
-            try:
-                polled = await self._consumer.getmany(timeout_ms=500, max_records=500)
-            except clients.LOST_OFFSET as error:
-                raise self._failure or self._snapshot_required(type(error).__name__) from None
-            if self._failure is not None:
-                raise self._failure
-            for records in polled.values():
-                for record in records:
-                    yield await self._record(record)
+            for record in await self._poll():
+                self._left -= 1
+                yield await self._record(record)
+
+    async def existing(self) -> AsyncIterator[Record]:
+        """While reloading: the records that were there at the start, the deleted ones too. Ends by itself.
+
+        At the end the cursor of every partition, also of an empty one, stands behind them. One process does this for
+        its whole group: only then have all keys come that are still there.
+
+        Raises:
+            RegistryUnavailableError: a schema cannot be had.
+        """
+        while not await self.caught_up():
+            for record in await self._poll():
+                self._left -= 1
+                yield await self._record(record)
+        told = f"{time.time():.0f}"
+        await self._consumer.commit({place: (await self._consumer.position(place), told) for place in self._ends})
+
+    async def _poll(self) -> list[Any]:
+        try:
+            polled = await self._consumer.getmany(timeout_ms=500, max_records=500)
+        except clients.LOST_OFFSET as error:
+            raise self._failure or self._snapshot_required(type(error).__name__) from None
+        if self._failure is not None:
+            raise self._failure
+        found = [record for records in polled.values() for record in records]
+        self._left = len(found)
+        return found
 
     async def _take_up(self, places: list[Any]) -> None:
         """Start newly assigned partitions: at their cursors, or at the beginning when reloading.
@@ -116,7 +145,7 @@ class Records:
         return SnapshotRequiredError(
             detail,
             where=self._topic,
-            fix="subscribe with reload=True: take every record, then remove the keys that you did not see",
+            fix="subscribe with reload=True: take what `existing()` gives, then remove the keys that did not come",
         )
 
     async def _record(self, record: Any) -> Record:
@@ -135,7 +164,9 @@ class Records:
 
     async def caught_up(self) -> bool:
         """While reloading: whether everything that was there at the start has been handed out."""
-        return bool(self._ends) and all([await self._consumer.position(p) >= end for p, end in self._ends.items()])
+        if not self._ends or self._left:
+            return False
+        return all([await self._consumer.position(place) >= end for place, end in self._ends.items()])
 
     async def commit(self, record: Record) -> None:
         """Move the group's cursor behind a record, with the time, by which a later start knows its age."""

@@ -70,5 +70,5 @@ def _told(ready: Settings, *, as_json: bool) -> str:
         f"Kafka serves {addresses['bootstrap']}, the registry {addresses['registry']}.\n"
         "In another terminal:\n"
         f"  export KAFKA_BOOTSTRAP={addresses['bootstrap']} BUS_REGISTRY_URL={addresses['registry']}\n"
-        "  bus tail shared.population.person --from-beginning"
+        "  bus topics"
     )

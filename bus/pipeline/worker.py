@@ -108,7 +108,7 @@ class Lanes(Service):
             )
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """A Faust app that keeps nothing on disk."""
 
     def _create_directories(self) -> None:
