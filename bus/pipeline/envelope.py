@@ -19,7 +19,7 @@ def envelope_schema(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "record",
         "name": "Change",
-        "namespace": f"raw.{dataset}",
+        "namespace": f"raw.{dataset}".replace("-", "_"),  # a resource may be called what an Avro name may not
         "doc": "A change of one row of the source.",
         "fields": [
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from typing import TYPE_CHECKING
 
 from bus.testing.waiting import until
@@ -18,8 +18,8 @@ LANES = 16
 
 def lanes(worker: BusProcess) -> set[int]:
     """The lanes that a worker said it owns, last."""
-    told = re.findall(r"lanes owned.*?\[([\d, ]*)\]", re.sub(r"\x1b\[[\d;]*m", "", worker.text()))
-    return {int(number) for number in told[-1].split(",")} if told else set()
+    told = [json.loads(line) for line in worker.text().splitlines() if '"lanes owned"' in line]
+    return set(told[-1]["lanes"]) if told else set()
 
 
 async def share(first: BusProcess, second: BusProcess) -> None:
