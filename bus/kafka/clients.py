@@ -133,7 +133,7 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
         raise BrokerUnavailableError(
             f"no answer within {within:.0f} s" if slow else "no connection can be made",
             where=connection.bootstrap,
-            fix="start the broker, or name the right one with --bootstrap or KAFKA_BOOTSTRAP",
+            fix="start the broker, or name the right one with --bootstrap or KAFKA_BOOTSTRAP; check the login, if any",
         ) from None
 
 
