@@ -104,21 +104,12 @@ class Bench:
 
     async def normalise(self, name: str, records: int) -> Throughput:
         """A worker through a backlog of the light or the demo mapping's dataset."""
-        filler = self._filler(name)
-        idle = await self._idle_cpu()
-        ends = await filler.fill(records)
-        backlog = Backlog(records, ends, NORMALISE_GROUP)
-        return await self._drain(f"normalise ({name})", ["bus", "worker"], backlog, idle)
+        backlog = Backlog(records, await self._filler(name).fill(records), NORMALISE_GROUP)
+        return await self._drain(f"normalise ({name})", ["bus", "worker"], backlog)
 
     def _filler(self, name: str) -> Filler:
         dataset, row = ("bench.people", LIGHT_ROW) if name == "light" else ("gongan.population", DEMO_ROW)
         return Filler(self._settings, dataset, row)
-
-    async def _idle_cpu(self) -> float:
-        """What a worker's start costs, which is no part of its work: CPU-seconds until it owns its lanes."""
-        with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
-            await _until(lambda: worker.said(LANES_OWNED))
-            return cpu_seconds(worker.pid)
 
     async def copy(self, records: int) -> Throughput:
         """The raw copy through a backlog of the light dataset."""
@@ -130,35 +121,33 @@ class Bench:
         read = self._admin.committed(NORMALISE_GROUP)
         self._admin.set_committed(group, {place: read.get(place, 0) for place in ends})
         command = ["bus.bench.copy", wire.raw_topic("bench.people"), target, group]
-        return await self._drain("raw aiokafka copy", command, Backlog(records, ends, group), 0.0)
+        return await self._drain("raw aiokafka copy", command, Backlog(records, ends, group))
 
-    async def _drain(self, name: str, command: list[str], backlog: Backlog, idle: float) -> Throughput:
-        records, ends, group = backlog.records, backlog.ends, backlog.group
-        begin = self._admin.committed(group)
-        broker = self._broker_cpu()
+    async def _drain(self, name: str, command: list[str], backlog: Backlog) -> Throughput:
+        """Run a process through a backlog; measured from its first commit on, so that its start does not count."""
+        begin = self._committed(backlog)
         with Measured(command, self._settings, self._folder / "worker.log") as worker:
-            if not idle:
-                await _until(lambda: worker.said("ready"))
-                idle = cpu_seconds(worker.pid)
-            await _until(lambda: worker.said("") and self._moved(group, ends, begin))
-            started = time.monotonic()
-            await _until(lambda: worker.said("") and self._done(group, ends))
+            await _until(lambda: worker.said("") and self._committed(backlog) > begin)
+            first = self._committed(backlog)
+            started, worker_cpu, broker_cpu = time.monotonic(), cpu_seconds(worker.pid), self._broker_cpu()
+            await _until(lambda: worker.said("") and self._is_done(backlog))
             seconds = time.monotonic() - started
-            used = cpu_seconds(worker.pid) - idle
+            worker_cpu, broker_cpu = cpu_seconds(worker.pid) - worker_cpu, self._broker_cpu() - broker_cpu
             peak = peak_megabytes(worker.pid)
-        per_million = 1e6 / records
-        return Throughput(name, records, seconds, used * per_million, (self._broker_cpu() - broker) * per_million, peak)
+        records = sum(backlog.ends.values()) - first
+        return Throughput(name, records, seconds, worker_cpu * 1e6 / records, broker_cpu * 1e6 / records, peak)
 
     def _broker_cpu(self) -> float:
         return cpu_seconds(self._broker_pid) if self._broker_pid else float("nan")
 
-    def _moved(self, group: str, ends: dict[Place, int], begin: dict[Place, int]) -> bool:
-        now = self._admin.committed(group)
-        return any(now.get(place, 0) > begin.get(place, 0) for place in ends)
+    def _committed(self, backlog: Backlog) -> int:
+        """How far the group is, over all partitions of the backlog."""
+        now = self._admin.committed(backlog.group)
+        return sum(now.get(place, 0) for place in backlog.ends)
 
-    def _done(self, group: str, ends: dict[Place, int]) -> bool:
-        now = self._admin.committed(group)
-        return all(now.get(place, 0) >= end for place, end in ends.items())
+    def _is_done(self, backlog: Backlog) -> bool:
+        now = self._admin.committed(backlog.group)
+        return all(now.get(place, 0) >= end for place, end in backlog.ends.items())
 
     async def pipeline_latency(self, rate: float, seconds: float) -> Latency:
         """Raw → shared → view at a steady rate, through one worker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,6 +147,13 @@ def _credentials(settings: Settings) -> Any:
     )
 
 
+def collect_rarely() -> None:
+    """Let the garbage collector look less often: records make no cycles, and looking cost 15% of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
+
 async def run_worker(settings: Settings) -> None:
     """Run a worker until cancelled.
 
@@ -154,6 +162,7 @@ async def run_worker(settings: Settings) -> None:
         RegistryUnavailableError: the registry does not answer at the start.
     """
     app, _ = worker_app(settings, SchemaRegistry(settings.registry_url))
+    collect_rarely()
     try:
         await app.start()
         await app.wait_until_stopped()
