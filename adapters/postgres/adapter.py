@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
@@ -26,7 +26,7 @@ from bus.spi import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
     from adapters.postgres.tables import Table
 
@@ -56,8 +56,20 @@ class PostgresAdapter(Adapter[PostgresConfig]):
             connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
         except psycopg.OperationalError as error:
             raise self._unavailable(error) from None
-        async with connection:
-            yield connection
+        with self._told():
+            async with connection:
+                yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The server's errors as ours: what it refuses needs the operator, anything else may pass."""
+        try:
+            yield
+        except psycopg.ProgrammingError as error:
+            finding = Finding(first_line(error), where=place(self.config), fix=f"see bus adapter check {self.name}")
+            raise SourceRefusedError([finding], f"adapter {self.name}") from None
+        except psycopg.Error as error:
+            raise self._unavailable(error) from None
 
     def _unavailable(self, error: BaseException) -> SourceUnavailableError:
         return SourceUnavailableError(first_line(error), where=place(self.config))
@@ -66,8 +78,9 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         """See `Adapter.check`."""
         async with self._connection() as connection:
             tables = await load_tables(connection, self._types)
-            found = await checks.server_findings(connection, self._slot)
-            found += checks.findings(tables, {name: keys[name] for name in datasets})
+            server = await checks.server(connection, self._slot)
+            found = list(checks.server_findings(server))
+            found += checks.findings(tables, {name: keys[name] for name in datasets}, server.user)
             chosen = [tables[name] for name in datasets if name in tables]
             return found + await checks.publication_findings(connection, self._publication, chosen)
 
@@ -76,6 +89,7 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         return [table.dataset() for table in (await self._tables()).values()]
 
     async def _tables(self) -> dict[str, Table]:
+        self._types.forget()
         async with self._connection() as connection:
             return await load_tables(connection, self._types)
 
@@ -84,7 +98,7 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         tables = await self._tables()
         await self._publish([tables[name] for name in datasets])
         fresh = resume_from is None or (resume_from.unit.startswith(SNAPSHOT_UNIT) and not resume_from.complete)
-        try:
+        with self._told():
             async with Replication(self.config, self._slot) as replication:
                 if fresh:
                     await self._forget_slot(replication)
@@ -101,10 +115,6 @@ class PostgresAdapter(Adapter[PostgresConfig]):
                 async with aclosing(self._changes(replication, datasets, tables, resume_from, begin)) as changes:
                     async for batch in changes:
                         yield batch
-        except psycopg.errors.ObjectInUse as error:
-            raise self._unavailable(error) from None
-        except psycopg.OperationalError as error:
-            raise self._unavailable(error) from None
 
     async def _changes(
         self,
@@ -136,7 +146,8 @@ class PostgresAdapter(Adapter[PostgresConfig]):
             if not missing:
                 return
             names = psycopg.sql.SQL(", ").join(psycopg.sql.Identifier(t.schema, t.name) for t in missing)
-            verb = "alter publication {} add table {}" if there else "create publication {} for table {}"
+            create = "create publication {} for table {} with (publish_via_partition_root = true)"
+            verb = "alter publication {} add table {}" if there else create
             statement = psycopg.sql.SQL(verb).format(psycopg.sql.Identifier(self._publication), names)
             await connection.execute(statement)
 

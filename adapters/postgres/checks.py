@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from adapters.postgres.tables import quoted
 from bus.spi import Finding, Severity
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ select current_setting('wal_level'), current_setting('max_replication_slots')::i
        (select rolreplication or rolsuper from pg_roles where rolname = current_user)
 """
 
+PUBLICATION: Final = """
+select pg_has_role(pubowner, 'usage'), pubviaroot, pubinsert and pubupdate and pubdelete and pubtruncate
+from pg_publication where pubname = %s
+"""
+
 PUBLISHED: Final = "select schemaname || '.' || tablename from pg_publication_tables where pubname = %s"
 
 
@@ -33,14 +39,23 @@ class Server(NamedTuple):
     may_replicate: bool
 
 
-async def server_findings(connection: AsyncConnection[Any], slot: str) -> list[Finding]:
-    """Findings about the server and our role."""
+class PublicationState(NamedTuple):
+    """A publication: whether it is ours to alter, tells of partitions as of their table, and leaves no change out."""
+
+    owned: bool
+    via_root: bool
+    whole: bool
+
+
+async def server(connection: AsyncConnection[Any], slot: str) -> Server:
+    """The server and our role."""
     row = await (await connection.execute(SERVER, (slot,))).fetchone()
     assert row is not None
-    return list(_server_findings(Server(*row)))
+    return Server(*row)
 
 
-def _server_findings(server: Server) -> Iterator[Finding]:
+def server_findings(server: Server) -> Iterator[Finding]:
+    """Findings about the server and our role."""
     if server.wal_level != "logical":
         yield Finding(
             f"the server's wal_level is {server.wal_level}, so it writes no logical changes",
@@ -51,7 +66,7 @@ def _server_findings(server: Server) -> Iterator[Finding]:
         yield Finding(
             f"role {server.user} may not replicate",
             where=f"role {server.user}",
-            fix=f'alter role "{server.user}" with replication',
+            fix=f"alter role {quoted(server.user)} with replication",
         )
     if server.used_slots >= server.most_slots:
         yield Finding(
@@ -62,31 +77,65 @@ def _server_findings(server: Server) -> Iterator[Finding]:
 
 
 async def publication_findings(connection: AsyncConnection[Any], name: str, tables: Sequence[Table]) -> list[Finding]:
-    """Findings about the publication: it holds the tables, or our role can see to it."""
+    """Findings about the publication: it holds the tables whole, or our role can see to it."""
     published = await (await connection.execute(PUBLISHED, (name,))).fetchall()
-    there = await (await connection.execute("select 1 from pg_publication where pubname = %s", (name,))).fetchone()
+    row = await (await connection.execute(PUBLICATION, (name,))).fetchone()
     rights = await (await connection.execute("select has_database_privilege(current_database(), 'create')")).fetchone()
+    state = PublicationState(*row) if row else None
     missing = [table for table in tables if (table.full_name,) not in published]
-    if not missing or (all(table.owned for table in missing) and rights == (True,)):
-        return []
-    listed = ", ".join(table.full_name for table in missing)
+    allowed = state.owned if state else rights == (True,)
+    found = list(_state_findings(name, state, tables)) if state else []
+    if missing and not (allowed and all(table.owned for table in missing)):
+        found.append(_missing(name, missing, there=state is not None))
+    return found
+
+
+def _missing(name: str, missing: Sequence[Table], *, there: bool) -> Finding:
+    listed = ", ".join(table.sql_name for table in missing)
     statement = (
-        f"alter publication {name} add table {listed}" if there else f"create publication {name} for table {listed}"
+        f"alter publication {quoted(name)} add table {listed}"
+        if there
+        else f"create publication {quoted(name)} for table {listed} with (publish_via_partition_root = true)"
     )
-    return [Finding(f"publication {name} does not hold {listed}", where=name, fix=f"as the tables' owner: {statement}")]
+    names = ", ".join(table.full_name for table in missing)
+    return Finding(f"publication {name} does not hold {names}", where=name, fix=f"as the tables' owner: {statement}")
 
 
-def table_findings(name: str, table: Table | None, key: Sequence[str]) -> Iterator[Finding]:
+def _state_findings(name: str, state: PublicationState, tables: Sequence[Table]) -> Iterator[Finding]:
+    if not state.whole:
+        yield Finding(
+            f"publication {name} leaves changes out",
+            where=name,
+            fix=f"alter publication {quoted(name)} set (publish = 'insert, update, delete, truncate')",
+        )
+    if not state.via_root and any(table.partitioned for table in tables):
+        yield Finding(
+            f"publication {name} tells of partitions under their own names, not under their table's",
+            where=name,
+            fix=f"alter publication {quoted(name)} set (publish_via_partition_root = true)",
+        )
+
+
+def table_findings(name: str, table: Table | None, key: Sequence[str], user: str) -> Iterator[Finding]:
     """Findings about one table and the key it is to be read by."""
     if table is None:
         yield Finding("there is no such table", where=name, fix="see `bus adapter discover` for those there are")
         return
     if not table.readable:
-        yield Finding("our role may not read the table", where=name, fix=f"grant select on {name} to current role")
+        schema, role = quoted(table.schema), quoted(user)
+        yield Finding(
+            f"role {user} may not read the table",
+            where=name,
+            fix=f"grant usage on schema {schema} to {role}; grant select on {table.sql_name} to {role}",
+        )
     columns = {column.avro for column in table.columns}
     missing = [field for field in key if field not in columns]
     if missing:
-        yield Finding(f"the key names {', '.join(missing)}, which the table does not have", where=name)
+        yield Finding(
+            f"the key names {', '.join(missing)}, which the table does not have",
+            where=name,
+            fix=f"name columns of the table in the dataset's key: {', '.join(sorted(columns))}",
+        )
         return
     yield from _identity_findings(name, table, key)
     yield from _unique_findings(name, table, key)
@@ -100,7 +149,7 @@ def _identity_findings(name: str, table: Table, key: Sequence[str]) -> Iterator[
     yield Finding(
         f"an updated or deleted row would come without {lacking} of the dataset's key: the replica identity lacks it",
         where=name,
-        fix=f"alter table {name} replica identity full",
+        fix=f"alter table {table.sql_name} replica identity full",
     )
 
 
@@ -113,14 +162,23 @@ def _unique_findings(name: str, table: Table, key: Sequence[str]) -> Iterator[Fi
             fix="add a unique constraint on the key, or choose another key",
             severity=Severity.WARNING,
         )
-    if all(not index.immediate for index in uniques) and (table.primary is None or table.primary in uniques):
+    if any(index.immediate for index in uniques):
+        return
+    if table.primary is None or table.primary in uniques:
         yield Finding(
             "the key can change hands inside a transaction and no other column tells the rows apart",
             where=name,
             fix="make the key's constraint not deferrable, or give the table a primary key of its own",
         )
+    elif not set(table.identity_columns).issuperset(table.primary.columns):
+        yield Finding(
+            "the key can change hands inside a transaction, and an old row comes without what tells the rows apart:"
+            " the replica identity lacks the primary key",
+            where=name,
+            fix=f"alter table {table.sql_name} replica identity full",
+        )
 
 
-def findings(tables: Mapping[str, Table], keys: Mapping[str, Sequence[str]]) -> list[Finding]:
-    """Findings about the tables to be read."""
-    return [finding for name, key in keys.items() for finding in table_findings(name, tables.get(name), key)]
+def findings(tables: Mapping[str, Table], keys: Mapping[str, Sequence[str]], user: str) -> list[Finding]:
+    """Findings about the tables to be read by our role."""
+    return [finding for name, key in keys.items() for finding in table_findings(name, tables.get(name), key, user)]

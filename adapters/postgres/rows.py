@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters.postgres.pgoutput import UNCHANGED
+from adapters.postgres.types import UnknownLabelError
 from bus.spi import Change, Op
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ class StreamTable:
     table: Table
     key_positions: frozenset[int]
 
-    def row(self, values: Tuple) -> Row:
+    def row(self, values: Tuple, *, lenient: bool) -> Row:
         """A row of text values; unchanged ones stay UNCHANGED."""
         return {
-            column.avro: read(column.type.read, value) for column, value in zip(self.table.columns, values, strict=True)
+            column.avro: read(column.type.read, value, lenient=lenient)
+            for column, value in zip(self.table.columns, values, strict=True)
         }
 
     def moves(self, change: Change) -> bool:
@@ -40,17 +42,17 @@ class StreamTable:
         names = self.table.avro_names(self.table.identity_columns)
         return any(before[name] != after[name] for name in names)
 
-    def old_row(self, change: RowChange) -> Row | None:
-        """The old row; columns outside the identity are null when only the identity was sent."""
-        return None if change.old is None else self.row(change.old)
+    def change(self, change: RowChange, number: int, *, lenient: bool = False) -> Change:
+        """The change, with unchanged values taken from the old row where that has them.
 
-    def change(self, change: RowChange, number: int) -> Change:
-        """The change, with unchanged values taken from the old row where that has them."""
+        Raises:
+            UnknownLabelError: the types are to be learnt again; not if `lenient`.
+        """
         name = self.table.full_name
-        before = self.old_row(change)
+        before = None if change.old is None else self.row(change.old, lenient=lenient)
         if change.new is None:
             return Change(name, Op.DELETE, before, None, number)
-        after = self.row(change.new)
+        after = self.row(change.new, lenient=lenient)
         if change.kind == "I":
             return Change(name, Op.CREATE, None, after, number)
         if before is not None and not change.old_is_key:
@@ -59,12 +61,20 @@ class StreamTable:
         return Change(name, Op.UPDATE, before, after, number)
 
 
-def read(reader: Any, value: object) -> Any:
-    """A value from its text. What cannot be read stays text, does not fit its schema, and so ends in the DLQ."""
+def read(reader: Any, value: object, *, lenient: bool = True) -> Any:
+    """A value from its text. What cannot be read stays text, does not fit its schema, and so ends in the DLQ.
+
+    Raises:
+        UnknownLabelError: not if `lenient`.
+    """
     if value is None or value is UNCHANGED:
         return value
     try:
         return reader(value)
+    except UnknownLabelError:
+        if lenient:
+            return value
+        raise
     except (ValueError, ArithmeticError):
         return value
 

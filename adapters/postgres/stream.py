@@ -12,6 +12,7 @@ from psycopg import sql
 from adapters.postgres.pgoutput import Begin, Commit, Message, Relation, RowChange, Truncate, lsn_text, parse
 from adapters.postgres.rows import StreamTable, text_row, unchanged_fields
 from adapters.postgres.tables import make_column
+from adapters.postgres.types import UnknownLabelError
 from bus.spi import Batch, Change, Op, Snapshot
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Stream:
         self._tables = dict(tables)
         self._resume = resume_from
         self._relations: dict[int, StreamTable | None] = {}
+        self._messages: dict[int, Relation] = {}
         self._under_way: deque[tuple[str, int]] = deque()
         self._begin: Begin | None = None
         self._changes: list[Change] = []
@@ -72,8 +74,10 @@ class Stream:
         """What a message completes."""
         match message:
             case RowChange():
+                # Only when one more comes, so that the last batch of a transaction has its last change.
+                full = [self._batch(last=False)] if len(self._changes) >= CHANGES else []
                 await self._row_change(message)
-                return [self._batch(last=False)] if len(self._changes) >= CHANGES else []
+                return full
             case Begin():
                 self._begin, self._row = message, 0
                 return []
@@ -110,7 +114,10 @@ class Stream:
         if table is None:
             return
         self._row += 1
-        change = table.change(message, self._row)
+        try:
+            change = table.change(message, self._row)
+        except UnknownLabelError:
+            change = (await self._relearn(message.relation)).change(message, self._row, lenient=True)
         fields = unchanged_fields(change.after or {})
         if not fields or await self._look_up(table, change, fields):
             self._changes.append(change)
@@ -142,8 +149,21 @@ class Stream:
             change.after[field] = rows[0][field]
         return True
 
+    async def _relearn(self, relation: int) -> StreamTable:
+        """An enum has got a label, of which the stream does not tell: learn the types of the table again.
+
+        The rows of the batch so far fit the new schema too.
+        """
+        message = self._messages[relation]
+        self._types.forget()
+        await self._relation(message)
+        table = self._relations[relation]
+        assert table is not None
+        return table
+
     async def _relation(self, message: Relation) -> None:
         """Take in a table's shape as of the next row."""
+        self._messages[message.oid] = message
         known = self._tables.get(f"{message.schema}.{message.table}")
         if known is None:
             self._relations[message.oid] = None

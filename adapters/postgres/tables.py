@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 TABLES: Final = """
 select c.oid, n.nspname, c.relname, c.relreplident, obj_description(c.oid, 'pg_class'),
-       has_table_privilege(c.oid, 'select'), pg_has_role(c.relowner, 'usage')
+       has_table_privilege(c.oid, 'select') and has_schema_privilege(n.oid, 'usage'), pg_has_role(c.relowner, 'usage'),
+       c.relkind = 'p'
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p') and not c.relispartition and n.nspname not in ('pg_catalog', 'information_schema')
 order by 2, 3
@@ -70,6 +72,7 @@ class Table:
         identity: replica identity: d(efault), n(othing), f(ull), i(ndex).
         readable: whether our role may select from it.
         owned: whether our role may publish it.
+        partitioned: its rows are kept in partitions.
     """
 
     oid: int
@@ -80,12 +83,18 @@ class Table:
     indexes: tuple[UniqueIndex, ...]
     readable: bool
     owned: bool
+    partitioned: bool
     doc: str
 
     @property
     def full_name(self) -> str:
         """`schema.table`, the dataset's name at the source."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def sql_name(self) -> str:
+        """The name as a statement needs it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     @property
     def primary(self) -> UniqueIndex | None:
@@ -143,6 +152,14 @@ def _field(column: TableColumn) -> dict[str, Any]:
     return {**field, "doc": doc} if doc else field
 
 
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def quoted(name: str) -> str:
+    """A name as a statement needs it: in quotes unless it is a plain one."""
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
 class Types:
     """The server's types, asked for once each."""
 
@@ -157,9 +174,9 @@ class Types:
             self._rows.update({row[0]: row for row in found})
             wanted = [oid for row in found for oid in row[3:5] if oid and oid not in self._rows]
 
-    def known(self, oid: int) -> bool:
-        """Whether a type was learnt."""
-        return oid in self._rows
+    def forget(self) -> None:
+        """Ask again for every type: one has changed."""
+        self._rows.clear()
 
     def type(self, oid: int) -> PgType:
         """A type that was learnt."""
@@ -185,7 +202,7 @@ async def load_tables(connection: AsyncConnection[Any], types: Types) -> dict[st
 
 
 def _table(row: Any, columns: Sequence[Any], indexes: Sequence[Any], types: Types) -> Table:
-    oid, schema, name, identity, doc, readable, owned = row
+    oid, schema, name, identity, doc, readable, owned, partitioned = row
     return Table(
         oid=oid,
         schema=schema,
@@ -203,6 +220,7 @@ def _table(row: Any, columns: Sequence[Any], indexes: Sequence[Any], types: Type
         ),
         readable=readable,
         owned=owned,
+        partitioned=partitioned,
         doc=doc or "",
     )
 

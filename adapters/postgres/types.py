@@ -37,6 +37,10 @@ class PgType:
     labels: tuple[str, ...] = ()
 
 
+class UnknownLabelError(ValueError):
+    """A label that the enum did not have when its type was learnt."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnType:
     """How a column is written in Avro, and read from PostgreSQL's text."""
@@ -93,7 +97,14 @@ def _enum(kind: PgType, name: str) -> ColumnType:
     """An Avro enum if every label can be a symbol, else its text."""
     if not all(_NAME.fullmatch(label) for label in kind.labels):
         return ColumnType({"type": "string", "pg": kind.name}, str)
-    return ColumnType({"type": "enum", "name": name, "symbols": list(kind.labels)}, str)
+    labels = frozenset(kind.labels)
+
+    def read(text: str) -> str:
+        if text not in labels:
+            raise UnknownLabelError
+        return text
+
+    return ColumnType({"type": "enum", "name": name, "symbols": list(kind.labels)}, read)
 
 
 def _array(element: ColumnType) -> ColumnType:

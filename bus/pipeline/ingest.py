@@ -14,7 +14,7 @@ from bus.pipeline.key_moves import KeyedChange, KeyMoves
 from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from bus.spi import Batch, Change, Position
 
@@ -69,28 +69,29 @@ class Ingest:
         if self._resume is not None and resumed and self._resume.complete:
             self._resume = None if batch.last else self._resume
             return []
-        made: list[Output] = []
+        made: list[Output | tuple[RawDataset, KeyedChange]] = []
         for change in batch.changes:
             if change.dataset in self.datasets:
                 made += self._expand(change, batch, done)
         if batch.last:
             for name, moves in self._moves.items():
-                made += self._encode(moves.end(), self.datasets[name], batch)
+                made += [(self.datasets[name], keyed) for keyed in moves.end()]
             self._resume = None
-        return made
+        end = len(made) - 1 if batch.last else -1
+        return [
+            self._record(each[1], each[0], batch, last=number == end) if not isinstance(each, Output) else each
+            for number, each in enumerate(made)
+        ]
 
-    def _expand(self, change: Change, batch: Batch, done: int) -> list[Output]:
+    def _expand(self, change: Change, batch: Batch, done: int) -> list[Output | tuple[RawDataset, KeyedChange]]:
         dataset = self.datasets[change.dataset]
         try:
             expanded = self._moves[change.dataset].expand(change)
         except wire.BadKeyError as error:
             return [] if change.row <= done else [self._unkeyed(change, dataset, batch, error)]
-        return [] if change.row <= done else self._encode(expanded, dataset, batch)
+        return [] if change.row <= done else [(dataset, keyed) for keyed in expanded]
 
-    def _encode(self, changes: Iterable[KeyedChange], dataset: RawDataset, batch: Batch) -> list[Output]:
-        return [self._record(keyed, dataset, batch) for keyed in changes]
-
-    def _record(self, keyed: KeyedChange, dataset: RawDataset, batch: Batch) -> Output:
+    def _record(self, keyed: KeyedChange, dataset: RawDataset, batch: Batch, *, last: bool) -> Output:
         change = keyed.change
         position = f"{batch.unit}/{change.row}"
         event = {
@@ -99,7 +100,7 @@ class Ingest:
             "after": change.after,
             "position": position,
             "transaction": batch.transaction,
-            "last": batch.last and change is batch.changes[-1],
+            "last": last,
             "time": batch.time,
         }
         headers = self._headers(f"{position}d" if keyed.released else position, dataset, batch)

@@ -34,7 +34,7 @@ def errors(findings: list[Finding]) -> list[Finding]:
 
 def only(findings: list[Finding], part: str) -> Finding:
     (found,) = [finding for finding in findings if part in finding.message]
-    assert found.fix or "does not have" in found.message
+    assert found.fix
     return found
 
 
@@ -60,12 +60,12 @@ async def test_a_role_that_may_not_replicate_nor_read_nor_publish(source: Source
     try:
         findings = await source.findings("public.t", "id", user=role)
 
-        assert only(findings, "may not replicate").fix == f'alter role "{role}" with replication'
+        assert only(findings, "may not replicate").fix == f"alter role {role} with replication"
         grant = only(findings, "may not read").fix
         publish = only(findings, "does not hold public.t").fix
         assert "create publication" in publish
 
-        await source.sql(only(findings, "may not replicate").fix, grant, publish.partition(": ")[2])
+        await source.sql(only(findings, "may not replicate").fix, *grant.split("; "), publish.partition(": ")[2])
         assert await source.findings("public.t", "id", user=role) == []
         async with source.read("public.t") as reading:  # and it reads
             reading._adapter = source.adapter(user=role)
@@ -91,6 +91,27 @@ async def test_a_publication_of_another_that_lacks_the_table(source: Source, rol
         assert await source.findings("public.t", "id", user=role, publication="theirs") == []
     finally:
         await source.sql(f"drop owned by {role}", f"drop role {role}")
+
+
+async def test_a_publication_that_leaves_changes_out(source: Source) -> None:
+    await source.sql("create table t (id int primary key)")
+    await source.sql("create publication thin for table t with (publish = 'insert')")
+
+    finding = only(errors(await source.findings("public.t", "id", publication="thin")), "leaves changes out")
+
+    await source.sql(finding.fix)
+    assert await source.findings("public.t", "id", publication="thin") == []
+
+
+async def test_a_publication_that_names_partitions_instead_of_their_table(source: Source) -> None:
+    await source.sql(
+        "create table t (id int primary key) partition by range (id)", "create publication parts for table t"
+    )
+
+    finding = only(errors(await source.findings("public.t", "id", publication="parts")), "partitions")
+
+    await source.sql(finding.fix)
+    assert await source.findings("public.t", "id", publication="parts") == []
 
 
 async def test_a_table_that_is_not_there(source: Source) -> None:

@@ -15,13 +15,16 @@ from bus.testing.reading import position_after
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
+    from bus.spi import Batch, Change
     from tests.integration.conftest import Source
 
 LONG_TEXT = "create or replace function long_text(seed int) returns text language sql as $$ select string_agg(md5((g * seed)::text), '') from generate_series(1, 400) g $$"  # noqa: E501  one statement
 
 
-def ops(changes: list[Any]) -> list[str]:
-    return [change.op.value for change in changes]
+def row_of(change: Change) -> dict[str, Any]:
+    """The row that a change leaves."""
+    assert change.after is not None
+    return change.after
 
 
 async def test_the_snapshot_joins_the_stream_without_gap_or_overlap_while_others_write(source: Source) -> None:
@@ -80,12 +83,15 @@ async def test_a_toasted_value_that_an_update_left_alone_comes_whole(source: Sou
     )
     async with source.read("public.t") as reading:
         await reading.snapshot()
-        await source.sql("insert into t values (1, long_text(7), 0)", "update t set n = 1", "update t set id = 2")
-        inserted, updated, moved = await reading.changes(3)
+        statements = ("insert into t values (1, long_text(7), 0)", "update t set n = 1", "update t set id = 2")
+        for number, statement in enumerate(statements):
+            await source.sql(statement)
+            await reading.changes(number + 1)
+        inserted, updated, moved = reading.streamed
         ((expected,),) = await source.sql("select long from t")
 
     assert len(expected) == 12_800
-    assert inserted.after["long"] == expected
+    assert inserted.after == {"id": 1, "long": expected, "n": 0}
     assert updated.after == {"id": 1, "long": expected, "n": 1}
     assert moved.after == {"id": 2, "long": expected, "n": 1}
 
@@ -109,7 +115,7 @@ async def test_a_toasted_value_of_a_row_that_has_gone_since_leaves_only_the_rele
         (Op.DELETE, 1, None),
         (Op.UPDATE, 2, 3),
     ]
-    assert len(changes[1].after["long"]) == 12_800
+    assert len(row_of(changes[1])["long"]) == 12_800
 
 
 async def test_a_new_column_comes_with_its_own_schema_from_the_next_row_on(source: Source) -> None:
@@ -123,7 +129,7 @@ async def test_a_new_column_comes_with_its_own_schema_from_the_next_row_on(sourc
 
     assert (first.after, second.after) == ({"id": 1}, {"id": 2, "note": "新"})
     (with_schema,) = [batch for batch in reading.batches if batch.schemas]
-    assert [change.after["id"] for change in with_schema.changes] == [2]
+    assert [row_of(change)["id"] for change in with_schema.changes] == [2]
     assert [field["name"] for field in with_schema.schemas["public.t"].schema["fields"]] == ["id", "note"]
 
 
@@ -174,7 +180,7 @@ async def test_what_was_rolled_back_never_comes(source: Source) -> None:
         )
         changes = await reading.changes(2)
 
-    assert [change.after["id"] for change in changes] == [2, 4]
+    assert [row_of(change)["id"] for change in changes] == [2, 4]
     assert [change.row for change in changes] == [1, 2]
     assert len({batch.unit for batch in reading.batches if batch.changes}) == 1
 
@@ -184,17 +190,17 @@ async def test_a_large_transaction_comes_in_batches_and_comes_again_the_same(sou
     async with source.read("public.t") as reading:
         await reading.snapshot()
         position = position_after(reading.batches[-1])
-    await source.sql("insert into t select g, repeat('x', 100) from generate_series(1, 25000) g")
+    await source.sql("insert into t select g, repeat('x', 100) from generate_series(1, 25500) g")
 
-    read = []
+    read: list[list[Batch]] = []
     for resume in (position, None):
         start = resume or position_after(read[0][3])  # the second time from the middle
         async with source.read("public.t", resume_from=start, acknowledge=False) as reading:
-            await reading.changes(25_000)
+            await reading.changes(25_500)
             read.append(list(reading.batches))
 
     first, again = ([batch for batch in batches if batch.changes] for batches in read)
-    assert [change.after["id"] for batch in first for change in batch.changes] == list(range(1, 25_001))
+    assert [row_of(change)["id"] for batch in first for change in batch.changes] == list(range(1, 25_501))
     assert [(b.unit, b.last, b.changes[0].row) for b in first] == [(b.unit, b.last, b.changes[0].row) for b in again]
     assert [batch.last for batch in first].index(True) == len(first) - 1
     assert max(len(batch.changes) for batch in first) <= 1_000
@@ -264,7 +270,26 @@ async def test_a_dropped_slot_is_told_with_the_way_out(source: Source) -> None:
     assert f"bus adapter run {source.name} --snapshot" in str(refused.value)
 
 
-async def test_unlogged_neighbours_other_tables_and_other_databases_are_silent(source: Source) -> None:
+async def test_partitions_come_under_the_name_of_their_table(source: Source) -> None:
+    await source.sql(
+        "create table t (id int primary key, n int) partition by range (id)",
+        "create table t_low partition of t for values from (0) to (100)",
+        "create table t_high partition of t for values from (100) to (200)",
+        "insert into t values (1, 0)",
+    )
+    async with source.read("public.t") as reading:
+        rows = await reading.snapshot()
+        await source.sql("insert into t values (150, 1)", "update t set n = 2 where id = 1")
+        changes = await reading.changes(2)
+
+    assert [(c.dataset, c.after) for c in [*rows, *changes]] == [
+        ("public.t", {"id": 1, "n": 0}),
+        ("public.t", {"id": 150, "n": 1}),
+        ("public.t", {"id": 1, "n": 2}),
+    ]
+
+
+async def test_other_tables_are_silent(source: Source) -> None:
     await source.sql("create table t (id int primary key)", "create table other (id int primary key)")
     async with source.read("public.t") as reading:
         await reading.snapshot()
