@@ -8,7 +8,7 @@ a plan made again finds what is missing.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bus.catalogue.actions import (
     AlterTopic,
@@ -31,7 +31,7 @@ from bus.kafka.compacted import CompactedTopic
 from bus.wire import raw_topic, shared_topic, subject, view_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from bus.catalogue.plan import Plan
     from bus.catalogue.workspace import Workspace
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 WRITER: Final = "_bus.catalogue.writer"
 """Transactional id of whoever writes the catalogue: a second writer fences the first."""
+
+REQUESTS_AT_ONCE: Final = 16
+"""Requests to the registry under way at once."""
 
 ActionT = TypeVar("ActionT")
 
@@ -115,10 +118,21 @@ def _topics(plan: Plan, admin: Admin) -> None:
 
 
 async def _schemas(plan: Plan, registry: RegistryReader) -> None:
-    for level in _of(plan, SetCompatibility):
-        await registry.set_compatibility(level.subject, level.level)
-    for schema in _of(plan, RegisterSchema):
-        await registry.register(schema.subject, schema.schema)
+    await _in_parallel(
+        [registry.set_compatibility(level.subject, level.level) for level in _of(plan, SetCompatibility)]
+    )
+    await _in_parallel([registry.register(schema.subject, schema.schema) for schema in _of(plan, RegisterSchema)])
+
+
+async def _in_parallel(requests: list[Coroutine[Any, Any, Any]]) -> None:
+    """All of them, a few at a time; the first failure ends it."""
+    places = asyncio.Semaphore(REQUESTS_AT_ONCE)
+
+    async def one(request: Coroutine[Any, Any, Any]) -> None:
+        async with places:
+            await request
+
+    await asyncio.gather(*(one(request) for request in requests))
 
 
 async def _catalogue(plan: Plan, connection: Connection) -> None:
