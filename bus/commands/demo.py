@@ -50,12 +50,14 @@ def command(duration: str, rate: float, rows: int, seed: int, report: Path | Non
 
 
 def _seconds(duration: str) -> float:
-    from bus.catalogue.duration import milliseconds
+    from pydantic import TypeAdapter, ValidationError
+
+    from bus.catalogue.duration import Duration, milliseconds
     from bus.errors import WrongUseError
 
     try:
-        return milliseconds(duration) / 1000
-    except (ValueError, KeyError):
+        return milliseconds(TypeAdapter[str](Duration).validate_python(duration)) / 1000
+    except ValidationError:
         raise WrongUseError(f"--for {duration}: not a duration", fix="30s, 5m, 1h") from None
 
 

@@ -1,0 +1,126 @@
+"""`bus demo` from the outside: what it proves, what a Ctrl-C and a `kill -9` leave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    Start = Callable[..., subprocess.Popen[str]]
+
+RULES = {
+    ("id_number", "is no citizen id number (GB 11643): form, birth date or check digit"),
+    ("full_name", "has no value"),
+    ("sex", "is not in the code list sex or its map"),
+    ("sex", "is not the sex that id_number tells"),
+    ("birth_date", "has no value"),
+    ("birth_date", "is no date in any of the forms YYYYMMDD, YYYY-MM-DD, YYYY/M/D, YYYY.M.D, YYYY年M月D日"),
+    ("birth_date", "is not the birth date inside id_number"),
+    ("ethnicity", "is not in the code list ethnicity"),
+    ("phone", "has not the form it must"),
+    ("division_code", "has no value"),
+    ("division_code", "is not in the code list divisions"),
+}
+"""Every way in which the demo's people can be dirty; with 2,000 of them at the start, each of these is there."""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """What the condition gives once it gives something."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(status.parent.name)] = int(fields[1])
+    found, below = [], [pid]
+    while below:
+        below = [child for child, parent in parents.items() if parent in below]
+        found += below
+    return found
+
+
+def words(pid: int) -> list[str]:
+    """A process's command line; nothing once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def check_proof(report: dict[str, Any]) -> None:
+    portal = report["portal"]
+    wrong = ("missing", "extra", "different", "leaked", "out_of_order", "doubled")
+    assert {name: portal[name] for name in wrong} == dict.fromkeys(wrong, 0)
+    assert report["proven"] is True
+    assert portal["expected"] == portal["received"]
+    assert 0 < portal["rows"] <= report["register"]["rows"]
+
+
+def test_the_demo_proves_that_nothing_is_missing_leaked_or_out_of_order(start: Start, tmp_path: Path) -> None:
+    process = start("demo", "--for", "8s", "--rate", "200", "--rows", "2000", "--report", "report.json")
+    out, err = process.communicate(timeout=110)
+    assert (process.returncode, err) == (0, "")
+    assert "proven: the same" in out
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    check_proof(report)
+    assert {(reject["field"], reject["reason"]) for reject in report["rejects"]} >= RULES
+    assert report["events"]["raw"] > 2_000 + 800
+    assert report["latency_ms"]["samples"] > 800
+
+
+def test_ctrl_c_ends_the_demo_early_with_the_proof(start: Start, tmp_path: Path) -> None:
+    process = start(
+        "demo", "--for", "10m", "--rate", "100", "--rows", "200", "--report", "report.json", "--keep", "kept"
+    )
+    assert process.stdout
+    assert wait_for(lambda: "changing the register" in (process.stdout.readline() if process.stdout else ""))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "proven: the same" in out
+    check_proof(json.loads((tmp_path / "report.json").read_text("utf-8")))
+    assert (tmp_path / "kept" / "bus-up.log").exists()
+
+
+def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
+    process = start("demo", "--for", "10m", "--rate", "50", "--rows", "100")
+    assert process.stdout
+    assert wait_for(lambda: "changing the register" in (process.stdout.readline() if process.stdout else ""))
+    below = {pid: words(pid) for pid in descendants(process.pid)}
+    programs = {Path(command[0]).name for command in below.values()}
+    assert {"java", "postgres"} <= programs
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not [pid for pid, command in below.items() if words(pid) == command])
+    for command in below.values():  # the killed demo could not remove its folders
+        for option in {"-D", "--data-dir"} & set(command):
+            folder = Path(command[command.index(option) + 1])
+            shutil.rmtree(folder.parent if folder.name == "data" else folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("mistake", [["--rate", "0"], ["--rows", "1"], ["--for", "-1s"], ["--keep", "/proc/none"]])
+def test_a_demo_that_cannot_be_says_why_before_it_starts(start: Start, mistake: list[str]) -> None:
+    process = start("demo", *mistake)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in {1, 2}
+    assert mistake[1] in err
+    assert "Traceback" not in err
