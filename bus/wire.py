@@ -91,7 +91,7 @@ def key_text(value: object) -> str:
 
 def _utc(moment: dt.datetime) -> str:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return aware.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 # bool before int and datetime before date: each is a kind of the other.
@@ -196,8 +196,8 @@ def bus_of(source: str) -> str:
 
 def timestamp(micros: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC, with microseconds."""
-    moment = dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros % 1_000_000:06d}Z"
+    moment = dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{micros % 1_000_000:06d}Z"
 
 
 def micros(timestamp: str) -> int:

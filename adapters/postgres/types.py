@@ -132,7 +132,10 @@ def array_items(text: str) -> list[Any]:
     """
     if text.startswith("["):  # explicit bounds: [0:2]={1,2,3}
         text = text[text.index("=") + 1 :]
-    items, at = _array_level(text, 0)
+    try:
+        items, at = _array_level(text, 0)
+    except IndexError:
+        raise ValueError("the array does not end") from None
     if at != len(text):
         raise ValueError("text behind the array")
     return items

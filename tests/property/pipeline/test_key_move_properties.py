@@ -38,7 +38,8 @@ class Table:
 
     def transaction(self, steps: list[tuple[str, int, str]]) -> list[Change]:
         """Its changes; none if it breaks the constraint, and so is rolled back."""
-        before, changes = dict(self.rows), []
+        before = dict(self.rows)
+        changes: list[Change] = []
         for step in steps:
             change = self._step(*step, row=len(changes) + 1)
             if change is not None:

@@ -1,0 +1,118 @@
+"""Changes become raw records; what is durable already is not put out again, wherever the cut was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bus.kafka.partitions import partition_of
+from bus.pipeline.codec import decoder, encoder
+from bus.pipeline.envelope import envelope_schema
+from bus.pipeline.ingest import Ingest, RawDataset
+from bus.spi import Batch, Change, Op, Position, Row
+
+if TYPE_CHECKING:
+    from bus.pipeline.record import Output
+
+SCHEMA = envelope_schema(
+    "a.b",
+    {
+        "type": "record",
+        "name": "t",
+        "fields": [{"name": "id", "type": ["null", "long"]}, {"name": "key", "type": ["null", "string"]}],
+    },
+)
+DECODE = decoder(SCHEMA)
+
+
+def ingest(resume_from: Position | None = None, identity: tuple[str, ...] = ("id",)) -> Ingest:
+    dataset = RawDataset("a.b", 4, ("key",), identity, "urn:shuniu:t:1:s", encoder(3, SCHEMA))
+    return Ingest({"t": dataset}, resume_from)
+
+
+def row(identity: int, key: str | None) -> Row:
+    return {"id": identity, "key": key}
+
+
+UNIT = [
+    Batch("0/A", [Change("t", Op.UPDATE, row(1, "a"), row(1, "b"), 1)], last=False, time=1, transaction="7"),
+    Batch("0/A", [Change("t", Op.UPDATE, row(2, "b"), row(2, "a"), 2)], last=False, time=1, transaction="7"),
+    Batch("0/A", [Change("t", Op.CREATE, None, row(3, "c"), 3)], last=True, time=1, transaction="7"),
+]
+
+
+def identities(outputs: list[Output]) -> list[tuple[str, bytes | None]]:
+    return [(dict(output.headers)["ce_id"].decode(), output.key) for output in outputs]
+
+
+WHOLE = [("0/A/1d", b"a"), ("0/A/2d", b"b"), ("0/A/1", b"b"), ("0/A/2", b"a"), ("0/A/3", b"c")]
+
+
+def test_a_unit_is_released_then_claimed_and_its_last_record_says_so() -> None:
+    made = ingest()
+    outputs = [output for batch in UNIT for output in made.outputs(batch)]
+
+    assert identities(outputs) == WHOLE
+    assert [DECODE(output.value or b"")["last"] for output in outputs] == [False] * 4 + [True]
+    assert {output.topic for output in outputs} == {"raw.a.b"}
+    assert [output.partition for output in outputs] == [partition_of(output.key or b"", 4) for output in outputs]
+
+
+@pytest.mark.parametrize("taken", range(len(UNIT) + 1))
+def test_a_unit_cut_anywhere_and_read_again_is_put_out_once(taken: int) -> None:
+    before, position = ingest(), None
+    outputs = []
+    for batch in UNIT[:taken]:
+        outputs += before.outputs(batch)
+        position = Position(batch.unit, batch.changes[-1].row, batch.last)
+    after = ingest(position)
+    outputs += [output for batch in UNIT for output in after.outputs(batch)]
+
+    assert identities(outputs) == WHOLE
+
+
+def test_the_unit_behind_the_resumed_one_is_put_out_whole() -> None:
+    after = ingest(Position("0/A", 3, complete=True))
+    for batch in UNIT:
+        assert after.outputs(batch) == []
+    behind = Batch("0/B", [Change("t", Op.CREATE, None, row(9, "z"), 1)], time=1)
+
+    assert identities(after.outputs(behind)) == [("0/B/1", b"z")]
+
+
+def test_a_moved_key_comes_out_also_when_the_last_batch_is_empty() -> None:
+    made = ingest()
+    outputs = [output for batch in (*UNIT[:2], Batch("0/A")) for output in made.outputs(batch)]
+
+    assert identities(outputs) == WHOLE[:4]
+
+
+def test_a_dataset_that_is_emptied_forgets_its_moved_keys() -> None:
+    made = ingest()
+    outputs = made.outputs(UNIT[0])
+    made.restart("t")
+
+    assert identities(outputs + made.outputs(Batch("0/A"))) == [("0/A/1d", b"a")]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "key"),
+    [
+        (Change("t", Op.CREATE, None, row(1, None), 1), b"key", None),
+        (Change("t", Op.CREATE, None, {"id": "geheim", "key": "k"}, 1), b"encode", b"k"),
+    ],
+)
+def test_a_change_that_cannot_be_a_record_goes_to_the_dead_letters_whole(
+    change: Change, rule: bytes, key: bytes | None
+) -> None:
+    (letter,) = ingest(identity=()).outputs(Batch("0/A", [change]))
+
+    assert (letter.topic, letter.partition, letter.key) == ("dlq.a.b", 0, key)
+    assert dict(letter.headers)["bus_reject_rule"] == rule
+    assert b"geheim" not in repr(letter.headers).encode()
+    assert str((change.after or {})["id"]).encode() in (letter.value or b"")
+
+
+def test_changes_of_other_datasets_are_left_alone() -> None:
+    assert ingest().outputs(Batch("0/A", [Change("other", Op.CREATE, None, row(1, "a"), 1)])) == []
