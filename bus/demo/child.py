@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from bus.config import Settings
 from bus.errors import BusError
@@ -15,6 +16,10 @@ from bus.kafka import child
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+
+DEMO_LANES: Final = "4"
+"""A cluster's default is 16, for many workers; on one small machine each lane is a transaction more."""
 
 
 class BusDiedError(BusError):
@@ -38,6 +43,7 @@ class BusUp:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                env={"BUS_LANES": DEMO_LANES} | os.environ,
                 start_new_session=True,  # Ctrl-C is for the demo, which then stops this in order
             )
 

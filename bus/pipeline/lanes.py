@@ -8,6 +8,7 @@ covers many quiet topics.
 from __future__ import annotations
 
 import asyncio
+import traceback
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,6 +134,15 @@ class LaneKeeper:
                 self.failures[lane] = str(error)
                 _log.error("lane FAILED", lane=lane, reason=error.detail, where=error.where)
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)
+            except Exception as error:  # noqa: BLE001  a fault of ours; the lane must neither end unseen nor skip records
+                self.failures[lane] = type(error).__name__
+                _log.error("lane FAILED", lane=lane, error=type(error).__name__, stack=_places(error))
+                await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an error came from, without any value: file and line of the innermost frames."""
+    return [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-5:]]
 
 
 class _Listener(clients.ConsumerRebalanceListener):

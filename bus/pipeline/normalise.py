@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from bus import wire
 from bus.kafka.partitions import partition_of
-from bus.pipeline.codec import BadRecordError, UnencodableError
+from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError
 from bus.pipeline.dlq import reject_headers
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.record import Output
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from bus.pipeline.codec import Decoders
     from bus.pipeline.mapping.compiled import CompiledMapping
     from bus.pipeline.record import InputRecord
+
+_log = structlog.get_logger()
 
 SPEC_VERSION_HEADER: Final = ("ce_specversion", wire.SPEC_VERSION)
 
@@ -69,6 +73,11 @@ class DatasetNormaliser:
             made = Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
         except UnencodableError as error:
             made = Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
+        except UnknownSchemaError:
+            raise
+        except Exception as error:  # noqa: BLE001  a fault of ours on one record must not stop all that come after it
+            _log.error("rule failed", topic=record.topic, offset=record.offset, error=type(error).__name__)
+            made = Reject(rule="internal", field="", reason=f"a rule failed on it ({type(error).__name__})")
         if isinstance(made, Reject):
             return [self._reject(record, made)]
         if made is None:
