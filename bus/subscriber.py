@@ -138,7 +138,7 @@ class Records:
             return
         oldest = time.time() - self._offline_seconds
         for place, (_, told) in (await clients.committed(self._consumer, places)).items():
-            if not told or float(told) < oldest:
+            if not told.isdecimal() or int(told) < oldest:  # of unknown age: another client has moved the cursor
                 self._failure = self._snapshot_required(f"the cursor of partition {place.partition} is too old")
 
     def _snapshot_required(self, detail: str) -> SnapshotRequiredError:
