@@ -65,6 +65,9 @@ class AdapterRuntime:
         self._connection = settings.kafka
         self._registry = registry
         self._anew = anew
+        self._writing_since = time.monotonic()
+        self._attempted = Progress()
+        self._timed_out = False
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
 
     async def run(self) -> None:
@@ -72,7 +75,7 @@ class AdapterRuntime:
 
         Raises:
             SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
-            FencedError: another process runs this adapter now.
+            FencedError: another process runs this adapter now, or has run it in the meantime.
             TooManyDeletionsError: a new snapshot lacks too many known keys.
         """
         backoff = 0.2
@@ -81,7 +84,12 @@ class AdapterRuntime:
             try:
                 await self._session()
             except clients.FENCED:
-                raise FencedError(where=self._transactional_id) from None
+                if time.monotonic() - self._writing_since < clients.TRANSACTION_TIMEOUT_MS / 1000:
+                    raise FencedError(where=self._transactional_id) from None
+                # We stood still for so long that the broker ended our transaction by itself, which it tells in the same
+                # words; the next session sees by the stored position whether another process came in between.
+                self._timed_out = True
+                _log.warning("adapter stood still too long", adapter=self._publication.adapter)
             except (clients.KafkaError, DependencyError, OSError) as error:
                 self.counts.failures += 1
                 self.counts.state = "waiting"
@@ -93,6 +101,9 @@ class AdapterRuntime:
         producer = clients.producer(self._connection, self._transactional_id)
         async with clients.started(producer, self._connection):
             progress = await self._stored_progress()
+            if self._timed_out and progress.position not in {self.counts.progress.position, self._attempted.position}:
+                raise FencedError(where=self._transactional_id)
+            self._timed_out = False
             datasets = await self._datasets()
             session = PublishingSession(
                 self._publication, self._connection, producer, Ingest(datasets, progress.position), progress
@@ -143,7 +154,7 @@ class AdapterRuntime:
         ahead = ReadAhead(batches)
         try:
             while taken := await ahead.take(MAX_CHANGES):
-                started = time.monotonic()
+                started = self._writing_since = time.monotonic()
                 position = await self._write(taken, session)
                 await self._adapter.acknowledge(position)
                 if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
@@ -159,6 +170,7 @@ class AdapterRuntime:
             if batch.snapshot is not None:
                 await session.bracket(batch)
             session.add(batch)
+        self._attempted = session.progress
         await session.commit()
         self.counts.took(batches, session.progress)
         return session.progress.position
