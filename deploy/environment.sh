@@ -34,9 +34,12 @@ prepare() {
     find_python
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         need "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
-    stamp=".venv/installed-$1-$(cat "$lock" pyproject.toml | cksum | tr ' ' -)"
-    [ -e "$stamp" ] && return
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    # The environment's scripts hold absolute paths: made for another place or another Python, it is made anew.
+    stamp=".venv/installed-$1-$({ cat "$lock" pyproject.toml && pwd; } | cksum | tr ' ' -)"
+    [ -e "$stamp" ] && [ -x .venv/bin/python ] && return
+    [ "$(cat .venv/place 2>/dev/null || pwd)" = "$(pwd)" ] && .venv/bin/python -m pip --version >/dev/null 2>&1 ||
+        "$python" -m venv --clear .venv
+    pwd >.venv/place
     say "installing the locked requirements of $lock"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
