@@ -94,7 +94,7 @@ class City:
         """Start the servers, apply the packaged workspace, fill the register, let the portal listen."""
         await asyncio.gather(asyncio.to_thread(self.kafka.start), asyncio.to_thread(self.postgres.start))
         self._stack.callback(self.kafka.stop)
-        self._stack.enter_context(self.postgres)
+        self._stack.push(self.postgres)
         self._stack.enter_context(self.processes)
         settings = Settings.load({}, bootstrap=self.kafka.bootstrap)
         registry = self._stack.enter_context(RegistryThread(settings.kafka))

@@ -76,9 +76,13 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, on the same port and data as before if it ran before, and wait until it takes connections.
 
+        Does nothing if it runs.
+
         Raises:
             PostgresServerError: it did not.
         """
+        if self._guardian is not None:
+            return
         if self._folder is None:
             self._initialise()
         assert self._folder is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import psycopg
 
 if TYPE_CHECKING:
     from bus.testing.city import City
@@ -30,6 +32,12 @@ async def test_after_a_kill_of_the_broker_everything_goes_on(city: City, measure
     assert adapter.is_running
 
 
+async def started(city: City) -> Any:
+    """When the server process began."""
+    async with await psycopg.AsyncConnection.connect(**city.postgres.parameters()) as connection:
+        return await (await connection.execute("select pg_postmaster_start_time()")).fetchone()
+
+
 async def test_after_a_restart_of_postgres_everything_goes_on(city: City, measured: Measured) -> None:
     city.worker()
     adapter = city.adapter()
@@ -39,8 +47,10 @@ async def test_after_a_restart_of_postgres_everything_goes_on(city: City, measur
         await city.flows_again()
         for way in (city.postgres.restart, city.postgres.kill):
             stopped = time.time()
+            before = await started(city)
             await asyncio.to_thread(way)
             await asyncio.to_thread(city.postgres.start)
+            assert await started(city) > before, "it is another server process"
             measured(await city.flows_again(since=stopped), way.__name__)
 
     await city.prove()
