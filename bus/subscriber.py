@@ -17,6 +17,7 @@ Any other Avro client can read the same topics; this one also tells when its cur
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -64,11 +65,15 @@ class Records:
         self._offline_seconds = offline_seconds
         self._decoders = Decoders()
         self._registry = SchemaRegistry(settings.registry_url)
-        self._consumer = clients.consumer(settings.kafka, group_id=group)
+        # While reloading there need be no cursor: aiokafka may look for one before we have said where to begin.
+        reset = "earliest" if reload else "none"
+        self._consumer = clients.consumer(settings.kafka, group_id=group, auto_offset_reset=reset)
         self._listener = _Assigned(self._take_up)
         self._failure: SnapshotRequiredError | None = None
         self._ends: dict[Any, int] = {}
+        self._taken_up = asyncio.Event()
         self._left = 0
+        self._taken_up = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Connect and join the group.
@@ -116,6 +121,7 @@ class Records:
         await self._consumer.commit({place: (await self._consumer.position(place), told) for place in self._ends})
 
     async def _poll(self) -> list[Any]:
+        await self._taken_up.wait()  # nothing from before the beginning was sought
         try:
             polled = await self._consumer.getmany(timeout_ms=500, max_records=500)
         except clients.LOST_OFFSET as error:
@@ -123,6 +129,8 @@ class Records:
         if self._failure is not None:
             raise self._failure
         found = [record for records in polled.values() for record in records]
+        if found and self._reload:
+            await self._taken_up.wait()  # the first records can come before the ends are known
         self._left = len(found)
         return found
 
@@ -132,9 +140,12 @@ class Records:
         Called while the group rebalances, where an error would be lost: the iterator raises it.
         """
         if self._reload:
-            ends = await self._consumer.end_offsets(places)
-            self._ends.update(ends)
-            await self._consumer.seek_to_beginning(*places)
+            # First of all, or the client finds out meanwhile that there is no cursor, and fails.
+            try:
+                await self._consumer.seek_to_beginning(*places)
+                self._ends.update(await self._consumer.end_offsets(places))
+            finally:
+                self._taken_up.set()
             return
         oldest = time.time() - self._offline_seconds
         for place, (_, told) in (await clients.committed(self._consumer, places)).items():
