@@ -73,7 +73,6 @@ class Records:
         self._ends: dict[Any, int] = {}
         self._taken_up = asyncio.Event()
         self._left = 0
-        self._taken_up = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Connect and join the group.
@@ -121,7 +120,8 @@ class Records:
         await self._consumer.commit({place: (await self._consumer.position(place), told) for place in self._ends})
 
     async def _poll(self) -> list[Any]:
-        await self._taken_up.wait()  # nothing from before the beginning was sought
+        if self._reload:
+            await self._taken_up.wait()  # nothing from before the beginning was sought, nor before the ends are known
         try:
             polled = await self._consumer.getmany(timeout_ms=500, max_records=500)
         except clients.LOST_OFFSET as error:
@@ -129,8 +129,6 @@ class Records:
         if self._failure is not None:
             raise self._failure
         found = [record for records in polled.values() for record in records]
-        if found and self._reload:
-            await self._taken_up.wait()  # the first records can come before the ends are known
         self._left = len(found)
         return found
 
