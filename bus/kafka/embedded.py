@@ -236,7 +236,7 @@ class EmbeddedKafka:
 
     def _format(self, java: Path, class_path: Sequence[Path], identity: Identity) -> None:
         scram = self._security.scram_arguments() if self._security else []
-        command = self._command(java, class_path, "kafka.tools.StorageTool", "-XX:TieredStopAtLevel=1")
+        command = self._command(java, class_path, "kafka.tools.StorageTool")
         options = ["-t", identity.cluster_id, "-c", str(self._dir / "server.properties"), *scram]
         done = subprocess.run([*command, "format", *options], capture_output=True, check=False)  # noqa: S603
         if done.returncode:
@@ -251,6 +251,7 @@ class EmbeddedKafka:
             f"-Xmx{self._heap}",
             "-Xms64m",
             "-XX:+UseSerialGC",  # the smallest footprint, and on a small heap as good as the others
+            "-XX:TieredStopAtLevel=1",  # on few cores C2 takes for minutes what the records need: p99 589 → 294 ms
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
             "--enable-native-access=ALL-UNNAMED",

@@ -106,6 +106,7 @@ class DatasetNormaliser:
     def _key(self, mapping: CompiledMapping, raw_key: bytes) -> bytes:
         """The entity's key: with one field it is the raw key, byte for byte, since a key field is a plain copy."""
         if self._output.key_fields == 1:
+            wire.decode_key(raw_key, 1)  # it must be UTF-8
             return raw_key
         return wire.encode_key(mapping.entity_key(wire.decode_key(raw_key, self._output.key_fields)))
 
