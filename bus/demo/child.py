@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-DEMO_LANES: Final = "4"
+DEMO_LANES: Final = "2"
 """A cluster's default is 16, for many workers; on one small machine each lane is a transaction more."""
 
 
