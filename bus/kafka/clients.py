@@ -19,6 +19,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     ProducerFenced,
 )
+from aiokafka.producer.transaction_manager import TransactionState
 
 from bus.errors import BrokerUnavailableError
 
@@ -40,6 +41,7 @@ __all__ = [
     "consumer",
     "partitions",
     "producer",
+    "refuse_fenced",
     "start",
     "started",
     "stop",
@@ -51,6 +53,9 @@ MAX_BATCH_BYTES: Final = 512 * 1024
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 """A dead owner's open transaction blocks read-committed readers at most that long (KIP-98)."""
+
+FENCED_STOP_SECONDS: Final = 1.0
+"""A fenced producer waits for batches that nobody will take; its owner must end long before others give it up."""
 
 FENCED: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
@@ -166,8 +171,28 @@ async def committed(
     return {place: (each.offset, each.metadata) for place, each in found.items() if each.offset >= 0}
 
 
+def refuse_fenced(producer: Any) -> None:
+    """See that a transactional producer may still begin a transaction.
+
+    aiokafka learns between two transactions that it was fenced, and then fails an assertion when the next one begins.
+
+    Raises:
+        ProducerFenced: another producer has its id now; this one is of no more use.
+    """
+    if _is_fenced(producer):
+        raise ProducerFenced
+
+
+def _is_fenced(client: Any) -> bool:
+    """Whether a client is a producer whose transactional id another one has taken, as far as it has heard."""
+    manager = getattr(client, "_txn_manager", None)
+    return manager is not None and manager.state is TransactionState.FATAL_ERROR
+
+
 async def stop(client: Any, *, within: float = 10.0) -> None:
     """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
+    if _is_fenced(client):
+        within = min(within, FENCED_STOP_SECONDS)
     try:
         async with asyncio.timeout(within):
             await client.stop()

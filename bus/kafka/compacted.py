@@ -113,6 +113,7 @@ class CompactedTopic:
         if self._producer is None:
             raise RuntimeError("opened without a writer")
         try:
+            clients.refuse_fenced(self._producer)
             async with self._producer.transaction():
                 for key, value in items.items():
                     await self._producer.send(self._topic, value, key=key.encode())

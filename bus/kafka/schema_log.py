@@ -145,6 +145,7 @@ class SchemaLog:
     async def _commit(self, records: Sequence[LogRecord]) -> None:
         if not records:
             return
+        clients.refuse_fenced(self._producer)
         async with self._producer.transaction():
             sent = [await self._producer.send(self._partition.topic, r.value, key=r.key, partition=0) for r in records]
             done = await asyncio.gather(*sent)

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bus.errors import BusError
+from bus.kafka import clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +54,7 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
     Raises:
         KafkaError: nothing was written that a read-committed reader will see.
     """
+    clients.refuse_fenced(producer)
     await producer.begin_transaction()
     try:
         futures = await send(producer, outputs, now_ms)
