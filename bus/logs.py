@@ -26,11 +26,19 @@ def configure(level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # aiokafka tells at WARNING and ERROR of every retry; ours says once that a lane or adapter starts again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is now, not to what it was when logs were set up: pytest, for one, changes it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        sys.stderr.write(self.format(record) + "\n")
