@@ -7,9 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bus.catalogue.apply import apply_plan, read_state
-from bus.catalogue.plan import Limits, plan
-from bus.catalogue.workspace import Workspace, default_workspace
+from bus.catalogue.apply import apply_workspace
 from bus.errors import WrongUseError
 from bus.installed import make_adapter
 from bus.kafka.embedded import EmbeddedKafka
@@ -37,17 +35,6 @@ def adapter_files(given: Sequence[str]) -> dict[str, Path]:
             raise WrongUseError(f"--adapter {pair}: NAME=FILE is expected, and the file must exist")
         files[name] = Path(file)
     return files
-
-
-async def apply_workspace(folder: Path | None, settings: Settings) -> None:
-    """Make the cluster what a workspace says; the packaged one if none is named.
-
-    Raises:
-        BusError: as `bus apply`.
-    """
-    workspace = Workspace.load(folder or default_workspace())
-    made = plan(workspace, await read_state(settings, workspace), Limits(lanes=settings.lanes))
-    await apply_plan(made, settings)
 
 
 class Up:

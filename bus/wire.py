@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Header = tuple[str, bytes]
 Headers = list[Header]
 
 FRAME_BYTES: Final = 5
 SPEC_VERSION: Final = b"1.0"
+SPEC_VERSION_HEADER: Final[Header] = ("ce_specversion", SPEC_VERSION)
 MAX_TOPIC_NAME: Final = 249
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -167,7 +168,7 @@ class CloudEvent:
     def headers(self) -> Headers:
         """Headers in the Kafka binary content mode (prefix `ce_`)."""
         return [
-            ("ce_specversion", SPEC_VERSION),
+            SPEC_VERSION_HEADER,
             ("ce_id", self.id.encode()),
             ("ce_type", self.type.encode()),
             ("ce_source", self.source.encode()),
@@ -181,6 +182,24 @@ class CloudEvent:
         return cls(
             *(found.get(f"ce_{name}", b"").decode("utf-8", "replace") for name in ("id", "type", "source", "time"))
         )
+
+
+def derived_headers(headers: Mapping[str, bytes], id_suffix: bytes, type_header: Header) -> Headers:
+    """The headers of a record made from another: its id goes on, source and time stay, anything else is dropped.
+
+    Args:
+        headers: of the record that it was made from, by name.
+        id_suffix: revision of what made it, so that a correction has a new id.
+        type_header: its `ce_type`.
+    """
+    get = headers.get
+    return [
+        SPEC_VERSION_HEADER,
+        ("ce_id", get("ce_id", b"") + id_suffix),
+        type_header,
+        ("ce_source", get("ce_source", b"")),
+        ("ce_time", get("ce_time", b"")),
+    ]
 
 
 def source_urn(bus_id: str, credit_code: str, system: str) -> str:

@@ -13,11 +13,11 @@ from bus import wire
 from bus.bench.events import DEMO_ROW, LIGHT_ROW
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
+from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP
 from bus.catalogue.workspace import default_workspace
 from bus.kafka import clients
 from bus.kafka.admin import Admin, NewTopic
-from bus.up import apply_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

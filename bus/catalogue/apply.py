@@ -22,9 +22,11 @@ from bus.catalogue.actions import (
 from bus.catalogue.cluster_state import ClusterState
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
+from bus.catalogue.plan import Limits, plan
 from bus.catalogue.registry_reader import RegistryReader
 from bus.catalogue.topics import CATALOGUE_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
 from bus.catalogue.view import View
+from bus.catalogue.workspace import Workspace, default_workspace
 from bus.errors import BusError, PlanRefusedError
 from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.compacted import CompactedTopic
@@ -32,9 +34,9 @@ from bus.wire import raw_topic, shared_topic, subject, view_topic
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+    from pathlib import Path
 
     from bus.catalogue.plan import Plan
-    from bus.catalogue.workspace import Workspace
     from bus.config import Connection, Settings
 
 WRITER: Final = "_bus.catalogue.writer"
@@ -78,6 +80,19 @@ def _subjects(workspace: Workspace) -> Iterator[str]:
     yield from (subject(raw_topic(dataset.name)) for dataset in workspace.all(Dataset))
     yield from (subject(shared_topic(entity.name)) for entity in workspace.named(Entity).values())
     yield from (subject(view_topic(view.name, view.spec.revision)) for view in workspace.all(View))
+
+
+async def apply_workspace(folder: Path | None, settings: Settings) -> Plan:
+    """Make the cluster what a workspace says, the packaged one if none is named; what was done.
+
+    Raises:
+        WorkspaceError: the workspace has errors.
+        BusError: as `read_state` and `apply_plan`.
+    """
+    workspace = Workspace.load(folder or default_workspace())
+    made = plan(workspace, await read_state(settings, workspace), Limits(lanes=settings.lanes))
+    await apply_plan(made, settings)
+    return made
 
 
 async def apply_plan(plan: Plan, settings: Settings) -> None:

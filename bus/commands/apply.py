@@ -5,13 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from bus.catalogue.plan import Plan
-    from bus.config import Settings
 
 
 @click.command()
@@ -24,25 +19,15 @@ def command(workspace: Path | None, bootstrap: str | None, registry: str | None,
 
     Ends with 0 if that is so now, 1 if the plan is refused or something did not answer; then apply again.
     """
+    from bus.catalogue.apply import apply_workspace
     from bus.catalogue.plan_text import plan_lines, totals
     from bus.config import Settings
 
     settings = Settings.load(bootstrap=bootstrap, registry_url=registry)
-    made = asyncio.run(_apply(workspace, settings))
+    made = asyncio.run(apply_workspace(workspace, settings))
     if as_json:
         click.echo(json.dumps(made.json(), ensure_ascii=False, indent=2))
         return
     for line in plan_lines(made):
         click.echo(line)
     click.echo(f"Applied: {totals(made)}" if made.actions else totals(made))
-
-
-async def _apply(folder: Path | None, settings: Settings) -> Plan:
-    from bus.catalogue.apply import apply_plan, read_state
-    from bus.catalogue.plan import Limits, plan
-    from bus.catalogue.workspace import Workspace, default_workspace
-
-    wanted = Workspace.load(folder or default_workspace())
-    made = plan(wanted, await read_state(settings, wanted), Limits(lanes=settings.lanes))
-    await apply_plan(made, settings)
-    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from bus.pipeline.record import InputRecord
 
 _log = structlog.get_logger()
-
-SPEC_VERSION_HEADER: Final = ("ce_specversion", wire.SPEC_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,8 @@ class DatasetNormaliser:
             return []
         key, value = made
         partition = partition_of(key, self._output.partitions)
-        return [Output(self._output.topic, partition, key, value, self._headers(record.headers))]
+        headers = wire.derived_headers(dict(record.headers), self._id_suffix, self._type)
+        return [Output(self._output.topic, partition, key, value, headers)]
 
     def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject | None:
         if record.value is None or record.key is None:
@@ -116,18 +115,6 @@ class DatasetNormaliser:
         except ValueError as error:
             raise BadRecordError(str(error)) from None
         return self._compiled.setdefault(schema_id, self._output.compile(row))
-
-    def _headers(self, headers: Sequence[wire.Header]) -> list[wire.Header]:
-        """The raw record's headers with the shared record's id and type; anything else is dropped."""
-        found = dict(headers)
-        get = found.get
-        return [
-            SPEC_VERSION_HEADER,
-            ("ce_id", get("ce_id", b"") + self._id_suffix),
-            self._type,
-            ("ce_source", get("ce_source", b"")),
-            ("ce_time", get("ce_time", b"")),
-        ]
 
     def _reject(self, record: InputRecord, reject: Reject) -> Output:
         origin = f"{record.topic}/{record.partition}/{record.offset}"

@@ -55,13 +55,7 @@ class EntityRouter:
         found = dict(record.headers)
         made = []
         for view, event_type, suffix in self._views:
-            headers = [
-                ("ce_specversion", wire.SPEC_VERSION),
-                ("ce_id", found.get("ce_id", b"") + suffix),
-                event_type,
-                ("ce_source", found.get("ce_source", b"")),
-                ("ce_time", found.get("ce_time", b"")),
-            ]
+            headers = wire.derived_headers(found, suffix, event_type)
             body = None if canonical is None else view.encode(view.project(canonical))
             made.append(Output(view.topic, record.partition % view.partitions, record.key, body, headers))
         return made

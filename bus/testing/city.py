@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import psycopg
 
 from bus import wire
+from bus.catalogue.apply import apply_workspace
 from bus.catalogue.workspace import default_workspace
 from bus.config import Settings
 from bus.demo.portal import TOPIC, Portal
@@ -28,7 +29,6 @@ from bus.testing.processes import BusProcess, BusProcesses
 from bus.testing.registry_thread import RegistryThread
 from bus.testing.topics import read_topic
 from bus.testing.waiting import until
-from bus.up import apply_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
