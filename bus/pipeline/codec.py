@@ -1,6 +1,6 @@
-"""Avro bodies in the Confluent frame, by fastavro: the reference codec.
+"""Avro bodies in the Confluent frame. A decoder or encoder is made once per schema and called per record.
 
-A decoder or encoder is made once per schema id and called per record; the native codec takes their place at this seam.
+fastavro is the reference: it parses the schemas, and does itself what `avro_source` does not know.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from bus.errors import BusError
+from bus.pipeline import avro_source
 from bus.wire import FRAME_BYTES, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 
 class BadRecordError(BusError):
@@ -33,20 +34,24 @@ class UnknownSchemaError(BusError):
         self.schema_id = schema_id
 
 
-def decoder(schema: dict[str, Any]) -> Callable[[bytes], Any]:
-    """A function from a framed value to what it says; it raises BadRecordError for anything that garbage can cause."""
+def decoder(schema: dict[str, Any], only: Collection[str] | None = None) -> Callable[[bytes], Any]:
+    """A function from a framed value to what it says; it raises BadRecordError for anything that garbage can cause.
+
+    Args:
+        schema: Avro schema of the writer.
+        only: the fields of the record that are wanted; all by default. There may be more in what comes.
+    """
     parsed = parse_schema(schema)
+    try:
+        read = avro_source.reader(parsed, FRAME_BYTES, only)
+    except avro_source.UnsupportedSchemaError:
+        read = _reference_reader(parsed)
 
     def decode(value: bytes) -> Any:
-        body = BytesIO(value)
-        body.seek(FRAME_BYTES)
         try:
-            record = schemaless_reader(body, parsed, None)
+            return read(value)
         except Exception as error:  # noqa: BLE001  garbage makes the codec raise nearly anything; all of it is one thing
             raise BadRecordError(type(error).__name__) from None
-        if body.tell() != len(value):
-            raise BadRecordError("bytes are left over after the record")
-        return record
 
     return decode
 
@@ -54,18 +59,40 @@ def decoder(schema: dict[str, Any]) -> Callable[[bytes], Any]:
 def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
     """A function from a record to its framed value; it raises UnencodableError if the record does not fit."""
     parsed = parse_schema(schema)
-    head = frame(schema_id)
+    try:
+        write = avro_source.writer(parsed, frame(schema_id))
+    except avro_source.UnsupportedSchemaError:
+        write = _reference_writer(parsed, frame(schema_id))
 
     def encode(record: Any) -> bytes:
-        body = BytesIO()
-        body.write(head)
         try:
-            schemaless_writer(body, parsed, record)
+            return write(record)
         except Exception as error:  # noqa: BLE001  the codec raises many types, whose texts hold values
             raise UnencodableError(type(error).__name__) from None
-        return body.getvalue()
 
     return encode
+
+
+def _reference_reader(parsed: Any) -> Callable[[bytes], Any]:
+    def read(value: bytes) -> Any:
+        body = BytesIO(value)
+        body.seek(FRAME_BYTES)
+        record = schemaless_reader(body, parsed, None)
+        if body.tell() != len(value):
+            raise avro_source.DamagedError("bytes are left over after the record")
+        return record
+
+    return read
+
+
+def _reference_writer(parsed: Any, head: bytes) -> Callable[[Any], bytes]:
+    def write(record: Any) -> bytes:
+        body = BytesIO()
+        body.write(head)
+        schemaless_writer(body, parsed, record)
+        return body.getvalue()
+
+    return write
 
 
 class Decoders:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from bus import wire
 from bus.kafka.partitions import partition_of
-from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError
+from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
 from bus.pipeline.dlq import reject_headers
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.record import Output
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bus.pipeline.record import InputRecord
 
 _log = structlog.get_logger()
+
+_FIELDS_READ: Final = ("op", "before", "after")
+"""Of the envelope; position and times go on in the headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class DatasetNormaliser:
         self._dlq = wire.dlq_topic(dataset)
         self._output = output
         self._decoders = decoders
-        self._compiled: dict[int, CompiledMapping] = {}
+        self._writers: dict[int, tuple[Callable[[bytes], Any], CompiledMapping]] = {}
         self._type = ("ce_type", output.event_type)
         self._id_suffix = f"/m{output.revision}".encode()
 
@@ -89,8 +92,8 @@ class DatasetNormaliser:
         if record.value is None or record.key is None:
             raise BadRecordError("a raw record needs a key and a value")
         schema_id = wire.schema_id(record.value)
-        event = self._decoders.decode(schema_id, record.value)
-        mapping = self._compiled.get(schema_id) or self._compile(schema_id)
+        decode, mapping = self._writers.get(schema_id) or self._writer(schema_id)
+        event = decode(record.value)
         if event["op"] == "d":
             # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
             published = event["before"] is None or mapping.accepts_key(event["before"])
@@ -109,12 +112,14 @@ class DatasetNormaliser:
             return raw_key
         return wire.encode_key(mapping.entity_key(wire.decode_key(raw_key, self._output.key_fields)))
 
-    def _compile(self, schema_id: int) -> CompiledMapping:
+    def _writer(self, schema_id: int) -> tuple[Callable[[bytes], Any], CompiledMapping]:
+        """How records of a writer's schema are read, and the mapping for its rows."""
+        schema = self._decoders.schema(schema_id)
         try:
-            row = row_schema(self._decoders.schema(schema_id))
+            row = row_schema(schema)
         except ValueError as error:
             raise BadRecordError(str(error)) from None
-        return self._compiled.setdefault(schema_id, self._output.compile(row))
+        return self._writers.setdefault(schema_id, (decoder(schema, only=_FIELDS_READ), self._output.compile(row)))
 
     def _reject(self, record: InputRecord, reject: Reject) -> Output:
         origin = f"{record.topic}/{record.partition}/{record.offset}"
