@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -55,3 +56,10 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+
+
+def collect_rarely() -> None:
+    """Let the garbage collector look less often: records make no cycles, and looking cost 15 to 35% of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)

@@ -113,15 +113,22 @@ class Bench:
 
     async def copy(self, records: int) -> Throughput:
         """The raw copy through a backlog of the light dataset."""
+        return await self._move("raw aiokafka copy", "copy", records)
+
+    async def by_hand(self, records: int) -> Throughput:
+        """The light mapping by hand through the same backlog."""
+        return await self._move("aiokafka + fastavro by hand", "by-hand", records)
+
+    async def _move(self, name: str, job: str, records: int) -> Throughput:
         self._copies += 1
-        group, target = f"bench-copy-{self._copies}", f"bench.copy.{self._copies}"
+        group, target = f"bench-{job}-{self._copies}", f"bench.{job}.{self._copies}"
         ends = await self._filler("light").fill(records)
         self._admin.create_topics([NewTopic(target, PARTITIONS, {})])
         # The copy begins at this backlog, not at what earlier runs left.
         read = self._admin.committed(NORMALISE_GROUP)
         self._admin.set_committed(group, {place: read.get(place, 0) for place in ends})
-        command = ["bus.bench.copy", wire.raw_topic("bench.people"), target, group]
-        return await self._drain("raw aiokafka copy", command, Backlog(records, ends, group))
+        command = ["bus.bench.copy", job, wire.raw_topic("bench.people"), target, group]
+        return await self._drain(name, command, Backlog(records, ends, group))
 
     async def _drain(self, name: str, command: list[str], backlog: Backlog) -> Throughput:
         """Run a process through a backlog; measured from its first commit on, so that its start does not count."""
@@ -160,7 +167,7 @@ class Bench:
         raw = wire.raw_topic("bench.people")
         hops = [(raw, "bench.hop.1", "bench-hop-1"), ("bench.hop.1", "bench.hop.2", "bench-hop-2")]
         self._admin.create_topics([NewTopic(target, PARTITIONS, {}) for _, target, _ in hops])
-        processes = [["bus.bench.copy", *hop] for hop in hops]
+        processes = [["bus.bench.copy", "copy", *hop] for hop in hops]
         log = self._folder / "worker.log"
         with Measured(processes[0], self._settings, log) as one, Measured(processes[1], self._settings, log) as two:
             await _until(lambda: one.said("ready") and two.said("ready"))

@@ -71,6 +71,7 @@ async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: tupl
         if only != "latency":
             for _ in range(repeats):
                 results.add(await bench.copy(records))
+                results.add(await bench.by_hand(records))
                 results.add(await bench.normalise("light", records))
                 results.add(await bench.normalise("demo", records))
     return results
