@@ -30,6 +30,7 @@ __all__ = [
     "Finding",
     "Op",
     "Position",
+    "Rejected",
     "Severity",
     "Snapshot",
     "SourceDataset",
@@ -138,6 +139,25 @@ class Change:
     before: Row | None
     after: Row | None
     row: int
+
+
+@dataclass(slots=True)
+class Rejected(Change):
+    """A row that the adapter cannot read as one: it goes to the dead letters, and nothing is said of any key.
+
+    It is numbered as the changes are; `op`, `before` and `after` say nothing.
+
+    Attributes:
+        rule: that it breaks, in a word.
+        field: that breaks it; empty if it is the whole row.
+        reason: one sentence that says where it stands in the source; never a value of it.
+        original: as it stands there.
+    """
+
+    rule: str = ""
+    field: str = ""
+    reason: str = ""
+    original: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,21 @@ def list_adapters(as_json: bool) -> None:
     """List the kinds of adapters that are installed, with what they can tell of their sources."""
     from dataclasses import asdict
 
+    from bus.errors import WrongUseError
     from bus.installed import adapter_class, adapter_kinds
 
-    found = {kind: asdict(adapter_class(kind).capabilities) for kind in adapter_kinds()}
+    found: dict[str, dict[str, Any]] = {}
+    missing: dict[str, WrongUseError] = {}
+    for kind in adapter_kinds():
+        try:
+            found[kind] = asdict(adapter_class(kind).capabilities)
+        except WrongUseError as error:  # an optional extra that was not installed
+            missing[kind] = error
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
+    for kind, error in missing.items():
+        click.echo(f"{kind:12} not usable yet: {error.fix}")
     for kind, told in found.items():
         abilities = ", ".join(name.replace("_", " ") for name, value in told.items() if value is True)
         click.echo(f"{kind:12} {abilities}; typically {told['latency_seconds']:g} s behind")

@@ -12,6 +12,7 @@ from bus.pipeline.codec import UnencodableError
 from bus.pipeline.dlq import reject_headers
 from bus.pipeline.key_moves import KeyedChange, KeyMoves
 from bus.pipeline.record import Output
+from bus.spi import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +86,8 @@ class Ingest:
 
     def _expand(self, change: Change, batch: Batch, done: int) -> list[Output | tuple[RawDataset, KeyedChange]]:
         dataset = self.datasets[change.dataset]
+        if isinstance(change, Rejected):
+            return [] if change.row <= done else [self._unread(change, dataset, batch)]
         try:
             expanded = self._moves[change.dataset].expand(change)
         except wire.BadKeyError as error:
@@ -114,6 +117,11 @@ class Ingest:
     def _unkeyed(self, change: Change, dataset: RawDataset, batch: Batch, error: wire.BadKeyError) -> Output:
         headers = self._headers(f"{batch.unit}/{change.row}", dataset, batch)
         return self._reject(change, dataset, headers, ("key", error.detail, None))
+
+    def _unread(self, change: Rejected, dataset: RawDataset, batch: Batch) -> Output:
+        headers = self._headers(f"{batch.unit}/{change.row}", dataset, batch)
+        more = reject_headers("ingest", change.rule, change.field, change.reason)
+        return Output(wire.dlq_topic(dataset.name), 0, None, change.original, [*headers, *more])
 
     @staticmethod
     def _reject(

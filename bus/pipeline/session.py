@@ -65,8 +65,11 @@ class PublishingSession:
             await self.commit()
         for source_name in batch.datasets:
             dataset = self.ingest.datasets[source_name]
+            bracket = self.progress.snapshots.get(dataset.name)
             if batch.snapshot is Snapshot.BEGIN:
                 self.ingest.restart(source_name)
+                if bracket is not None and bracket.unit == batch.unit:
+                    continue  # it comes again after a restart: its rows that are durable already count as seen
                 self.progress = self.progress.opened(dataset.name, Bracket(batch.unit, await self._ends(dataset)))
             elif dataset.name in self.progress.snapshots:
                 await self._sweep(dataset, batch)

@@ -1,0 +1,98 @@
+"""The adapter: its life as the SPI tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from adapters.files import checks
+from adapters.files.config import FilesConfig
+from adapters.files.inbox import Inbox
+from adapters.files.ledger import Ledger
+from adapters.files.prepare import Preparer
+from adapters.files.publish import batches
+from adapters.files.rows import dataset_of
+from bus.spi import Adapter, Batch, Capabilities, Finding, Position, SourceDataset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+
+    from adapters.files.unit import Unit
+
+T = TypeVar("T")
+
+
+class FilesAdapter(Adapter[FilesConfig]):
+    """Reads full dumps (CSV) from a folder."""
+
+    kind: ClassVar[str] = "files"
+    config_model = FilesConfig
+    capabilities = Capabilities(
+        deletes=True, before_images=True, snapshot=True, resumable=True, ordered=True, latency_seconds=15.0
+    )
+
+    def __init__(self, name: str, config: FilesConfig) -> None:
+        super().__init__(name, config)
+        self._inbox = Inbox(config)
+        self._ledger: Ledger | None = None
+
+    async def check(self, datasets: Sequence[str], keys: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+        """See `Adapter.check`."""
+        state = self.config.state_folder(self.name)
+        return await asyncio.to_thread(checks.findings, self.config, Inbox(self.config), state, datasets, keys)
+
+    async def discover(self) -> list[SourceDataset]:
+        """See `Adapter.discover`: what the configuration describes."""
+        return [dataset_of(name, config) for name, config in self.config.datasets.items()]
+
+    async def read(self, datasets: Sequence[str], resume_from: Position | None) -> AsyncIterator[Batch]:
+        """See `Adapter.read`: units that were on their way, row for row, then one for each dump that comes."""
+        ledger = Ledger(self.config.state_folder(self.name), self._inbox)
+        await asyncio.to_thread(ledger.open)
+        self._ledger = ledger
+        try:
+            fingerprints = {name: self.config.datasets[name].fingerprint for name in datasets}
+            for unit in await asyncio.to_thread(ledger.settle, resume_from, fingerprints):
+                async with aclosing(self._batches(unit, ledger)) as found:
+                    async for batch in found:
+                        yield batch
+            stop = threading.Event()
+            preparer = Preparer(self.config, ledger, self._inbox, stop.is_set)
+            while True:
+                unit_or_none = await _whole(lambda: preparer.next(datasets), stop, preparer)
+                if unit_or_none is None:
+                    await asyncio.sleep(self.config.poll_seconds)
+                    continue
+                async with aclosing(self._batches(unit_or_none, ledger)) as found:
+                    async for batch in found:
+                        yield batch
+        finally:
+            self._ledger = None
+            ledger.close()
+
+    def _batches(self, unit: Unit, ledger: Ledger) -> AsyncGenerator[Batch]:
+        return batches(unit, ledger.folder, self.config.datasets[unit.dataset])
+
+    async def acknowledge(self, position: Position) -> None:
+        """See `Adapter.acknowledge`: dumps up to here move to `done/`."""
+        if self._ledger is not None:
+            await asyncio.to_thread(self._ledger.acknowledge, position)
+
+    async def close(self) -> None:
+        """See `Adapter.close`: the state folder is let go with `read`."""
+
+
+async def _whole(work: Callable[[], T], stop: threading.Event, preparer: Preparer) -> T:
+    """Work in a thread; when we are cancelled it is stopped, and waited for: nobody else may have the state before."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        if (engine := preparer.engine) is not None:
+            engine.interrupt()
+        await asyncio.wait([task])
+        task.exception()  # it says only that it was stopped
+        raise

@@ -1,0 +1,94 @@
+"""What differs between two dumps: by key and a hash of the row, then the whole rows of what differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from adapters.files.dump import PARQUET, rows_of
+from adapters.files.engine import Engine, literal, quoted
+from adapters.files.faults import DumpHeldError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from adapters.files.config import DatasetConfig
+
+FREE_DELETIONS: Final = 10
+"""So many deletions never ask, whatever their share, as long as a row is left."""
+
+ACCEPT: Final = ".accept-deletions"
+
+
+class Counts(NamedTuple):
+    """Changes by kind."""
+
+    created: int
+    updated: int
+    deleted: int
+
+
+def difference(engine: Engine, config: DatasetConfig, old: Path, new: Path, target: Path) -> Counts:
+    """Write the changes from one dump's rows to another's, ordered by key.
+
+    The hash is the engine's own, 64 bits, of all fields that are not the key, and tells null from empty; both sides are
+    hashed here and now, so that another version of the engine finds no differences that are none.
+
+    Args:
+        engine: connected.
+        config: of the dataset.
+        old: rows of the last dump.
+        new: rows of this one.
+        target: for the changes: `#op`, then the fields before, then the fields after.
+
+    Raises:
+        SourceUnavailableError: no room for it.
+    """
+    before, after = rows_of(old, engine, config), rows_of(new, engine, config)
+    keys = [quoted(field) for field in config.key]
+    values = [quoted(field) for field in config.fields if field not in config.key]
+    hashed = f"hash({', '.join(values)})" if values else "0"
+    some = ", ".join([*keys, f"{hashed} as h"])
+    same = " and ".join(f"n.{key} = o.{key}" for key in keys)
+    op = f"case when n.{keys[0]} is null then 'd' when o.{keys[0]} is null then 'c' else 'u' end"
+    named = ", ".join(f"coalesce(n.{key}, o.{key}) as {key}" for key in keys)
+    engine.run(
+        f"create or replace temp table changed as select {named}, {op} as op"
+        f" from (select {some} from {after}) n full join (select {some} from {before}) o on {same}"
+        f" where n.{keys[0]} is null or o.{keys[0]} is null or n.h <> o.h"
+    )
+    sides = ", ".join(f'{side}.{quoted(field)} as "{side}.{field}"' for side in "on" for field in config.fields)
+    joins = " ".join(
+        f"left join {rows} {side} on {' and '.join(f'{side}.{key} = c.{key}' for key in keys)}"
+        for side, rows in (("o", before), ("n", after))
+    )
+    order = ", ".join(f"c.{key}" for key in keys)
+    engine.run(
+        f'copy (select op as "#op", {sides} from changed c {joins} order by {order}) to {literal(target)} {PARQUET}'
+    )
+    found = dict(engine.rows("select op, count(*) from changed group by op"))
+    engine.run("drop table changed")
+    return Counts(found.get("c", 0), found.get("u", 0), found.get("d", 0))
+
+
+def ask_before_deleting(counts: Counts, old: int, new: int, config: DatasetConfig, name: str) -> None:
+    """Stop before a cut-off dump deletes the world.
+
+    Args:
+        counts: what would be published.
+        old: rows of the last dump.
+        new: rows of this one.
+        config: of the dataset.
+        name: of the file.
+
+    Raises:
+        DumpHeldError: too large a share of the known rows would be deleted, or all of them.
+    """
+    emptied = bool(old) and not new
+    too_many = counts.deleted > max(FREE_DELETIONS, config.max_deletion_share * old)
+    if config.max_deletion_share < 1 and (emptied or too_many):
+        raise DumpHeldError(
+            f"it lacks {counts.deleted} of {old} known rows, more than {config.max_deletion_share:.0%}",
+            where=name,
+            fix=f"if the rows are really gone, create an empty file {name}{ACCEPT} beside it;"
+            " if the dump is cut off, replace it by a whole one",
+        )

@@ -1,0 +1,108 @@
+"""DuckDB, with bounded memory: what exceeds it goes to a folder on disk."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from adapters.files.faults import EngineError, StoppedError, no_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: object) -> str:
+    """A text in SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def parquet(path: Path) -> str:
+    """A Parquet file in SQL, whatever it is called."""
+    return f"read_parquet({literal(path)})"
+
+
+class Engine:
+    """One connection of its own; `with Engine(folder, 300) as engine`.
+
+    Args:
+        folder: for what does not fit into memory; emptied at the beginning and at the end.
+        memory_mb: the limit.
+        ordered: rows come in the order of the file that they are read from.
+    """
+
+    def __init__(self, folder: Path, memory_mb: int, *, ordered: bool = False) -> None:
+        self.folder = folder
+        self._memory_mb = memory_mb
+        self._ordered = ordered
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise no_room(self.folder, error) from None
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": f"{self._memory_mb}MB",
+                "threads": 2,
+                "temp_directory": str(self.folder / "spill"),
+                "preserve_insertion_order": self._ordered,
+                "autoinstall_known_extensions": False,
+            }
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect, and leave nothing."""
+        self._connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def interrupt(self) -> None:
+        """End what runs, from another thread."""
+        self._connection.interrupt()
+
+    def run(self, statement: str) -> None:
+        """Run a statement.
+
+        Raises:
+            SourceUnavailableError: no room on disk, or in memory.
+            StoppedError: it was interrupted.
+            EngineError: anything else.
+        """
+        try:
+            self._connection.execute(statement)
+        except duckdb.InterruptException:
+            raise StoppedError from None
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise no_room(self.folder.parent, error) from None
+        except duckdb.Error as error:  # its text may hold values
+            raise EngineError(type(error).__name__) from None
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """All rows of a query that has few."""
+        self.run(statement)
+        return self.more(1 << 30)
+
+    def more(self, most: int) -> list[tuple[Any, ...]]:
+        """The next rows of the last query."""
+        try:
+            return self._connection.fetchmany(most)
+        except duckdb.InterruptException:
+            raise StoppedError from None
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise no_room(self.folder.parent, error) from None
+
+    def number(self, statement: str) -> int:
+        """The one number that a query tells."""
+        return int(self.rows(statement)[0][0])

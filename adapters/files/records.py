@@ -1,0 +1,207 @@
+"""From the bytes of a dump to whole records, each with its line number; what is not one is told apart by its line.
+
+The good records are written to a clean file in UTF-8 that the engine reads without a fault: a line number, then the
+fields as they came. A bad row costs itself and nothing else: a stray quote would swallow the rows behind it, so a
+record that does not come out right is rejected by its first line, and reading goes on with the next.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Protocol, TextIO
+
+    class CsvReader(Protocol):
+        """What `csv.reader` returns."""
+
+        line_num: int
+
+        def __iter__(self) -> Iterator[list[str]]: ...  # noqa: D105
+        def __next__(self) -> list[str]: ...  # noqa: D105
+
+
+NULL: Final = "\x1a"
+"""Stands for null in the clean file where a record is written anew; a control character that no text has alone."""
+
+MOST_LINES: Final = 200
+"""Lines of one record, through line breaks inside quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that cannot be read.
+
+    Attributes:
+        line: number of its first line in the file, from 1.
+        rule: that it breaks: encoding, columns, quotes, key, type.
+        reason: one sentence, without values.
+        field: that breaks it; empty if it is the whole row.
+        key_known: its key could be read.
+    """
+
+    line: int
+    rule: str
+    reason: str
+    field: str = ""
+    key_known: bool = False
+
+
+class Records:
+    """Takes the bytes behind the header in, in chunks, and writes the clean file.
+
+    Args:
+        sink: of the clean file.
+        codec: of the dump.
+        delimiter: between its fields.
+        quote: around them; empty if nothing is quoted.
+        fields: of a record.
+    """
+
+    def __init__(self, sink: TextIO, codec: str, delimiter: str, quote: str, fields: int) -> None:
+        self.rejects: list[Reject] = []
+        self.rows = 0
+        """Good records."""
+        self.nulls_marked = False
+        """Nulls stand as `NULL` in some records."""
+        self._sink = sink
+        self._codec = codec
+        self._delimiter = delimiter
+        self._quote = quote
+        self._fields = fields
+        self._line = 2
+        self._rest = b""
+        self._carry: list[str | None] = []
+        self._writer = csv.writer(sink, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        mark, quoted = re.escape(delimiter), re.escape(quote or '"')
+        self._field = re.compile(
+            f"(?:{quoted}(?:[^{quoted}]|{quoted}{quoted})*{quoted}|[^{mark}]*)(?:{mark}|$)", re.DOTALL
+        )
+
+    def take(self, data: bytes, *, last: bool = False) -> None:
+        """Take the next bytes in; `last` of the file."""
+        data = self._rest + data
+        cut = len(data) if last else data.rfind(b"\n") + 1
+        self._rest, data = data[cut:], data[:cut]
+        if last:
+            data = data.removesuffix(b"\x1a")  # as DOS programs end a text
+        try:
+            text = data.decode(self._codec)
+        except UnicodeDecodeError:
+            self._one_by_one([*self._carry, *self._decoded(data)], last=last)
+            return
+        text = text.replace("\r\n", "\n")
+        lines = text.removesuffix("\n").split("\n") if text else []
+        if self._carry or not (self._plain(text, lines) or self._quoted(text, lines)):
+            self._one_by_one([*self._carry, *lines], last=last)
+
+    def _decoded(self, data: bytes) -> Iterable[str | None]:
+        """Lines; None for one that is not of the encoding. In none of ours is a byte of a character a newline."""
+        for line in data.removesuffix(b"\n").split(b"\n"):
+            try:
+                yield line.decode(self._codec).removesuffix("\r")
+            except UnicodeDecodeError:
+                yield None
+
+    def _plain(self, text: str, lines: list[str]) -> bool:
+        """Lines without any quotes, all of them good: they go over as they are."""
+        if '"' in text or (self._quote and self._quote in text) or "\r" in text or "\0" in text or NULL in text:
+            return False
+        if [line.count(self._delimiter) for line in lines].count(self._fields - 1) < len(lines):
+            return False
+        if self._fields == 1 and "" in lines:
+            return False
+        mark = self._delimiter
+        self._sink.writelines([f"{number}{mark}{line}\n" for number, line in enumerate(lines, self._line)])
+        self._line += len(lines)
+        self.rows += len(lines)
+        return True
+
+    def _quoted(self, text: str, lines: list[str]) -> bool:
+        """A record a line, quoted well, all of them good."""
+        if "\r" in text or "\0" in text or NULL in text or not self._quote:
+            return False
+        if any(line.count(self._quote) % 2 for line in lines):
+            return False
+        try:
+            rows = list(self._reader(lines))
+        except csv.Error:
+            return False
+        if len(rows) != len(lines) or any(len(row) != self._fields for row in rows):
+            return False
+        made = zip(rows, lines, strict=True)
+        self._write([[str(number), *self._nulls(*each)] for number, each in enumerate(made, self._line)])
+        self._line += len(lines)
+        return True
+
+    def _write(self, rows: list[list[str]]) -> None:
+        self._writer.writerows(rows)
+        self.rows += len(rows)
+        self.nulls_marked = True
+
+    def _reader(self, lines: Iterable[str]) -> CsvReader:
+        if not self._quote:
+            return csv.reader(lines, delimiter=self._delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        return csv.reader(lines, delimiter=self._delimiter, quotechar=self._quote, strict=True)
+
+    def _nulls(self, row: list[str], text: str) -> list[str]:
+        """The row with its nulls marked: nothing between two delimiters is null, two quotes are an empty text."""
+        if "" not in row:
+            return row
+        if not self._quote or self._quote * 2 not in text:
+            return [value or NULL for value in row]
+        parts = self._field.findall(text)[: len(row)]
+        return [value or ("" if part.startswith(self._quote) else NULL) for value, part in zip(row, parts, strict=True)]
+
+    def _one_by_one(self, lines: Sequence[str | None], *, last: bool) -> None:
+        self._carry = []
+        at, rows = 0, []
+        while at < len(lines):
+            line = lines[at]
+            if line is None:
+                self._reject("encoding", f"not {self._codec}")
+                at, self._line = at + 1, self._line + 1
+                continue
+            if not line:
+                at, self._line = at + 1, self._line + 1
+                continue
+            record = self._record(lines, at, last=last)
+            if record is None:
+                self._carry = list(lines[at:])
+                break
+            row, used = record
+            if row is not None:
+                text = "\n".join(each or "" for each in lines[at : at + used])
+                rows.append([str(self._line), *self._nulls(row, text)])
+            at, self._line = at + used, self._line + used
+        self._write(rows)
+
+    def _record(self, lines: Sequence[str | None], at: int, *, last: bool) -> tuple[list[str] | None, int] | None:
+        """The record that begins at a line, or None if it is bad, and its lines; None if more lines must come first."""
+        some: list[str] = []
+        for line in lines[at : at + MOST_LINES]:
+            if line is None:
+                break
+            some.append(line + "\n")
+        reader = self._reader(some)
+        try:
+            row = next(reader)
+        except csv.Error:
+            if reader.line_num == len(some) == len(lines) - at and len(some) < MOST_LINES and not last:
+                return None
+            self._reject("quotes", "a quote is not closed, or stands where none may stand")
+            return None, 1
+        if "\0" in "".join(row) or NULL in row:
+            self._reject("encoding", "a control character stands in it")
+            return None, 1
+        if len(row) != self._fields:
+            self._reject("columns", f"{len(row)} columns; the header has {self._fields}")
+            return None, 1
+        return row, reader.line_num
+
+    def _reject(self, rule: str, reason: str) -> None:
+        self.rejects.append(Reject(self._line, rule, f"line {self._line}: {reason}"))

@@ -1,0 +1,84 @@
+"""A dump's row as an Avro record: texts, and the types that the configuration declares."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+
+from adapters.files.engine import quoted
+from bus.spi import SourceDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.files.config import DatasetConfig, FieldType
+
+AVRO: Final[dict[str, Any]] = {
+    "string": "string",
+    "long": "long",
+    "double": "double",
+    "boolean": "boolean",
+    "date": {"type": "int", "logicalType": "date"},
+}
+
+READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "long": int,
+    "double": float,
+    "boolean": lambda text: text.lower() in {"true", "1"},
+    "date": dt.date.fromisoformat,
+}
+
+_FORMS: Final = {
+    "long": r"[+-]?[0-9]{1,19}",
+    "double": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?",
+    "boolean": "(?i)true|false|1|0",
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+}
+
+_ENGINE_TYPES: Final = {"long": "bigint", "double": "double", "boolean": "boolean", "date": "date"}
+
+
+def dataset_of(name: str, config: DatasetConfig) -> SourceDataset:
+    """The dataset as the adapter offers it."""
+    columns = {field: column for column, field in config.columns.items()}
+    fields = [_avro_field(field, columns[field], config) for field in config.fields]
+    return SourceDataset(
+        name=name,
+        schema={"type": "record", "name": "Row", "fields": fields},
+        primary_key=config.key,
+        before_image=frozenset(config.fields),
+        unique=(frozenset(config.key),),
+    )
+
+
+def _avro_field(field: str, column: str, config: DatasetConfig) -> dict[str, Any]:
+    kind = AVRO[config.kind_of(field)]
+    if field in config.key:
+        return {"name": field, "type": kind, "doc": column}
+    return {"name": field, "type": ["null", kind], "default": None, "doc": column}
+
+
+def fault_of(field: str, kind: FieldType) -> str:
+    """SQL that is true where a text is not of a type."""
+    name = quoted(field)
+    if kind == "string":
+        return "false"
+    cast = f"try_cast({name} as {_ENGINE_TYPES[kind]})"
+    finite = f" or not isfinite({cast})" if kind == "double" else ""
+    return f"({name} is not null and (not regexp_full_match({name}, '{_FORMS[kind]}') or {cast} is null{finite}))"
+
+
+class RowReader:
+    """Makes rows of the engine's tuples of texts."""
+
+    def __init__(self, config: DatasetConfig) -> None:
+        self._fields = config.fields
+        self._typed = [(name, READERS[kind]) for name, kind in config.types.items() if kind != "string"]
+
+    def __call__(self, values: tuple[str | None, ...]) -> dict[str, Any]:
+        """A row of the values, in the order of the fields."""
+        row: dict[str, Any] = dict(zip(self._fields, values, strict=True))
+        for name, read in self._typed:
+            if (text := row[name]) is not None:
+                row[name] = read(text)
+        return row
