@@ -30,6 +30,24 @@ class CreateTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteTopic:
+    """Delete the topic of a view that nobody subscribes to any more; `view` is its key in the catalogue."""
+
+    name: str
+    view: str
+    partitions: int
+    sign = "-"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"topic {self.name}: {_plural(self.partitions, 'partition')}, nobody subscribes to it"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "delete_topic", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class AlterTopic:
     """Change settings of a topic; `before` holds None where the topic had none of its own."""
 
@@ -147,7 +165,7 @@ class PutRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRecord:
-    """Take a resource out of the catalogue; its topics stay."""
+    """Take a resource out of the catalogue."""
 
     key: str
     before: bytes
@@ -162,7 +180,9 @@ class DeleteRecord:
         return {"action": "delete_record", "key": self.key}
 
 
-Action = CreateTopic | AlterTopic | SetOffsets | SetCompatibility | RegisterSchema | PutRecord | DeleteRecord
+Action = (
+    CreateTopic | AlterTopic | SetOffsets | SetCompatibility | RegisterSchema | PutRecord | DeleteTopic | DeleteRecord
+)
 
 
 def _plural(count: int, noun: str) -> str:

@@ -2,7 +2,8 @@
 
 The order makes it safe to be killed anywhere: topics, then starting offsets, then schemas, then the catalogue in one
 transaction. Workers see a resource only by its catalogue record, so nothing runs before all that it needs is there; and
-a plan made again finds what is missing.
+a plan made again finds what is missing. A topic is deleted when the catalogue no longer names it and workers have heard
+of that; the record of its view goes last.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bus.catalogue.actions import (
     AlterTopic,
     CreateTopic,
     DeleteRecord,
+    DeleteTopic,
     PutRecord,
     RegisterSchema,
     SetCompatibility,
@@ -44,6 +46,9 @@ WRITER: Final = "_bus.catalogue.writer"
 
 REQUESTS_AT_ONCE: Final = 16
 """Requests to the registry under way at once."""
+
+WORKERS_HEAR_SECONDS: Final = 3.0
+"""After that workers have read of a change in the catalogue. One that has not survives it: its lanes open again."""
 
 ActionT = TypeVar("ActionT")
 
@@ -113,7 +118,14 @@ async def apply_plan(plan: Plan, settings: Settings) -> None:
     await asyncio.to_thread(_topics, plan, admin)
     async with RegistryReader(settings.registry_url) as registry:
         await _schemas(plan, registry)
-    await _catalogue(plan, settings.kafka)
+    topics = _of(plan, DeleteTopic)
+    last = [action for action in _of(plan, DeleteRecord) if action.key in {topic.view for topic in topics}]
+    removed = [action for action in _of(plan, DeleteRecord) if action not in last]
+    await _catalogue(_of(plan, PutRecord), removed, settings.kafka)
+    if topics:
+        await asyncio.sleep(WORKERS_HEAR_SECONDS)
+        await asyncio.to_thread(admin.delete_topics, [topic.name for topic in topics])
+    await _catalogue([], last, settings.kafka)
 
 
 def _of(plan: Plan, kind: type[ActionT]) -> list[ActionT]:
@@ -150,8 +162,7 @@ async def _in_parallel(requests: list[Coroutine[Any, Any, Any]]) -> None:
     await asyncio.gather(*(one(request) for request in requests))
 
 
-async def _catalogue(plan: Plan, connection: Connection) -> None:
-    puts, deletions = _of(plan, PutRecord), _of(plan, DeleteRecord)
+async def _catalogue(puts: list[PutRecord], deletions: list[DeleteRecord], connection: Connection) -> None:
     if not puts and not deletions:
         return
     async with CompactedTopic(connection, CATALOGUE_TOPIC, writer=WRITER) as catalogue:

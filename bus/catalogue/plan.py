@@ -1,7 +1,8 @@
 """What would have to change on a cluster so that it is what a workspace says. Pure: no I/O.
 
 An unchanged workspace yields no actions. The order of the actions is the order to do them in: topics, starting offsets,
-schemas, catalogue; so that a plan cut short anywhere is mended by planning and applying again.
+schemas, catalogue; then the topics of views that nobody subscribes to any more, and last the records of these views; so
+that a plan cut short anywhere is mended by planning and applying again.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bus.catalogue.actions import DeleteRecord
 from bus.catalogue.plan_catalogue import plan_catalogue
 from bus.catalogue.plan_schemas import plan_schemas
-from bus.catalogue.plan_topics import plan_topics
+from bus.catalogue.plan_topics import deleted_topics, plan_topics
 from bus.catalogue.wanted import Wanted
 from bus.errors import Finding, Severity
 
@@ -90,10 +92,15 @@ def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None
     topics, topic_findings, added = plan_topics(wanted, state, limits.lanes)
     schemas, schema_findings = plan_schemas(wanted, state)
     records, record_findings = plan_catalogue(wanted, state)
+    deleted = deleted_topics(wanted, state)
+    last = {topic.view for topic in deleted}
+    added -= sum(topic.partitions for topic in deleted)
     before = sum(topic.partitions for topic in state.topics.values())
     findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings]
     findings += _budget(before + added, limits.partitions)
-    actions = (*topics, *schemas, *records)
+    with_topic = [record for record in records if isinstance(record, DeleteRecord) and record.key in last]
+    records = [record for record in records if record not in with_topic]
+    actions = (*topics, *schemas, *records, *deleted, *with_topic)
     return Plan(workspace.name, actions, tuple(findings), before, before + added)
 
 

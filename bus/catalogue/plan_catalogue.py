@@ -37,7 +37,6 @@ def plan_catalogue(wanted: Wanted, state: ClusterState) -> tuple[list[Action], l
             actions.append(PutRecord(key, record, state.records.get(key)))
             findings += _refusals(wanted, resource, record)
     findings += _unenforceable(wanted, state)
-    findings += _unfiltered(wanted)
     gone = [
         key
         for key, record in sorted(wanted.found.items())
@@ -113,17 +112,6 @@ def _unenforceable(wanted: Wanted, state: ClusterState) -> Iterator[Finding]:
                 f"subscription {subscription.name} is of a conditional share, and the cluster checks no ACLs",
                 wanted.workspace.where(subscription, "spec", "view"),
                 "use a cluster with an authorizer; without one only unconditional shares are held",
-            )
-
-
-def _unfiltered(wanted: Wanted) -> Iterator[Finding]:
-    """Row filters are not applied at run time yet: without this, the subscriber would be sent every row."""
-    for view in wanted.views:
-        if view.spec.filter is not None:
-            yield Finding(
-                f"view {view.name} has a row filter, which this version checks but does not apply",
-                wanted.workspace.where(view, "spec", "filter"),
-                "withdraw its subscriptions (`withdrawn: true`) until a version that filters",
             )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bus.catalogue import topics as wanted_topics
-from bus.catalogue.actions import AlterTopic, CreateTopic, SetOffsets
+from bus.catalogue.actions import AlterTopic, CreateTopic, DeleteTopic, SetOffsets
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
+from bus.catalogue.view import View
 from bus.errors import Finding
-from bus.wire import raw_topic, shared_topic
+from bus.wire import raw_topic, shared_topic, view_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,21 @@ def plan_topics(wanted: Wanted, state: ClusterState, lanes: int) -> tuple[list[A
     return [*actions, *offsets], [*findings, *lost], added
 
 
+def deleted_topics(wanted: Wanted, state: ClusterState) -> list[DeleteTopic]:
+    """Topics of this workspace's views that nobody subscribes to any more.
+
+    Only of views in the catalogue: a view's record goes after its topic, so that a plan cut short is mended.
+    """
+    views = [record.resource for record in wanted.found.values() if record.managed_by == wanted.workspace.name]
+    named = {
+        view_topic(view.name, view.spec.revision): view
+        for view in views
+        if isinstance(view, View) and (view.name, view.spec.revision) not in wanted.live
+    }
+    there = sorted(named.keys() & state.topics.keys())
+    return [DeleteTopic(name, named[name].key, state.topics[name].partitions) for name in there]
+
+
 def _all(wanted: Wanted, lanes: int) -> dict[str, tuple[Topic, str]]:
     """Name → topic and the place in the workspace that asks for it."""
     return {topic.name: (topic, where) for topic, where in _each(wanted, lanes)}
@@ -61,8 +77,7 @@ def _each(wanted: Wanted, lanes: int) -> Iterator[tuple[Topic, str]]:
     for view in wanted.views:
         where = workspace.where(view, "metadata", "name")
         yield wanted_topics.view_of(view, entities[view.spec.entity]), where
-        if view.spec.filter is not None:
-            yield wanted_topics.members_of(entities[view.spec.entity]), where
+        yield wanted_topics.members_of(entities[view.spec.entity]), where
 
 
 def _altered(topic: Topic, state: ClusterState) -> list[Action]:

@@ -25,12 +25,14 @@ class Wanted:
         workspace: what is wanted.
         found: key → record of the catalogue.
         states: key of a Subscription of the workspace → the state that it will have.
-        views: those that an active subscription names, of whoever's; only they get a topic.
+        live: name and revision of the views that an active subscription names, of whoever's.
+        views: those of them that are the workspace's; only they get a topic.
     """
 
     workspace: Workspace
     found: dict[str, CatalogueRecord]
     states: dict[str, str]
+    live: frozenset[tuple[str, int]]
     views: tuple[View, ...]
 
     @classmethod
@@ -59,7 +61,7 @@ class Wanted:
             and record.status.get("state") == ACTIVE
         }
         views = tuple(view for view in workspace.all(View) if (view.name, view.spec.revision) in live)
-        return cls(workspace, found, states, views)
+        return cls(workspace, found, states, frozenset(live), views)
 
     def normalised_before(self, dataset: str) -> bool:
         """Whether workers have read the dataset's raw topic: the catalogue holds a mapping of it."""

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -133,6 +133,18 @@ class Admin:
             resource.name: TopicState(partitions[resource.name], _own_settings(self._result(future, resource.name)))
             for resource, future in futures.items()
         }
+
+    def topic_ids(self, names: Collection[str]) -> dict[str, str]:
+        """Kafka's id of each of these topics that exists (KIP-516); one made anew under its old name has another."""
+        found: dict[str, str] = {}
+        ordered = sorted(names)
+        for start in range(0, len(ordered), TOPICS_A_REQUEST):
+            asked = TopicCollection(ordered[start : start + TOPICS_A_REQUEST])
+            for name, future in self._client.describe_topics(asked, request_timeout=self._timeout).items():
+                described = self._result(future, name, but=KafkaError.UNKNOWN_TOPIC_OR_PART)
+                if described is not None:
+                    found[name] = str(described.topic_id)
+        return found
 
     def create_topics(self, topics: Sequence[NewTopic]) -> None:
         """Create those that do not exist, and wait until the broker shows each with all its partitions led."""

@@ -39,6 +39,8 @@ __all__ = [
     "TopicPartition",
     "committed",
     "consumer",
+    "introduce",
+    "missing_topics",
     "partitions",
     "producer",
     "refuse_fenced",
@@ -55,7 +57,7 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 """A dead owner's open transaction blocks read-committed readers at most that long (KIP-98)."""
 
 FENCED_STOP_SECONDS: Final = 1.0
-"""A fenced producer waits for batches that nobody will take; its owner must end long before others give it up."""
+"""A fenced or stuck producer waits for batches that nobody will take; its owner must end before others give it up."""
 
 FENCED: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
@@ -171,6 +173,23 @@ async def committed(
     return {place: (each.offset, each.metadata) for place, each in found.items() if each.offset >= 0}
 
 
+def introduce(producer: Any, topics: Iterable[str]) -> None:
+    """Let a producer ask for these topics' metadata at once, not for one after the other as it comes to them."""
+    for topic in topics:
+        if producer.client.cluster.partitions_for_topic(topic) is None:
+            producer.client.add_topic(topic)
+
+
+async def missing_topics(producer: Any, topics: Iterable[str]) -> set[str]:
+    """Which of these topics, as far as the producer has asked for them, the cluster says now that it does not have."""
+    client = producer.client
+    asked = client._topics & set(topics)  # noqa: SLF001  what it asks for is told nowhere else
+    for _ in range(2):  # an update that is under way may have been asked for before
+        if not await client.force_metadata_update():
+            return set()
+    return {topic for topic in asked if client.cluster.partitions_for_topic(topic) is None}
+
+
 def refuse_fenced(producer: Any) -> None:
     """See that a transactional producer may still begin a transaction.
 
@@ -189,9 +208,19 @@ def _is_fenced(client: Any) -> bool:
     return manager is not None and manager.state is TransactionState.FATAL_ERROR
 
 
+def _is_stuck(client: Any) -> bool:
+    """Whether a client is a producer whose transaction could be neither committed nor aborted."""
+    manager = getattr(client, "_txn_manager", None)
+    return manager is not None and manager.state in (
+        TransactionState.IN_TRANSACTION,
+        TransactionState.COMMITTING_TRANSACTION,
+        TransactionState.ABORTING_TRANSACTION,
+    )
+
+
 async def stop(client: Any, *, within: float = 10.0) -> None:
     """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
-    if _is_fenced(client):
+    if _is_fenced(client) or _is_stuck(client):
         within = min(within, FENCED_STOP_SECONDS)
     try:
         async with asyncio.timeout(within):

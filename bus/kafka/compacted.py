@@ -7,16 +7,70 @@ transaction of somebody else then delays the reader (10 s at most) instead of hi
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bus.errors import BrokerUnavailableError, FencedError
 from bus.kafka import clients
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from bus.config import Connection
+
+
+async def read_partitions(
+    connection: Connection,
+    starts: Mapping[tuple[str, int], int],
+    take: Callable[[Any], None],
+    *,
+    within: float = 30.0,
+) -> None:
+    """Hand on every committed record of some partitions, from an offset each to the end as of now, in their order.
+
+    Args:
+        connection: the cluster.
+        starts: (topic, partition) → offset; one that the topic no longer has stands for its oldest record.
+        take: is given each record.
+        within: seconds without any record after which it counts as failed.
+
+    Raises:
+        BrokerUnavailableError: the end was not reached: the broker does not answer, or a topic is not there.
+    """
+    reader = clients.consumer(connection, auto_offset_reset="earliest")
+    end_reader = clients.consumer(connection, isolation_level="read_uncommitted")
+    async with clients.started(reader, connection), clients.started(end_reader, connection):
+        for topic in {topic for topic, _ in starts}:
+            await clients.partitions(reader, topic, connection)
+            await clients.partitions(end_reader, topic, connection)
+        places = {clients.TopicPartition(*place): start for place, start in starts.items()}
+        try:
+            async with asyncio.timeout(within):
+                ends = await end_reader.end_offsets(places)
+            reader.assign(list(places))
+            for place, start in places.items():
+                reader.seek(place, start)
+            async with asyncio.timeout(within) as deadline:
+                await _read_up_to(reader, ends, take, lambda: deadline.reschedule(_after(within)))
+        except (TimeoutError, clients.KafkaError) as error:
+            raise BrokerUnavailableError(
+                f"the state could not be read to its end ({type(error).__name__})",
+                where=", ".join(sorted({topic for topic, _ in starts})),
+            ) from None
+
+
+async def _read_up_to(
+    reader: Any, ends: Mapping[Any, int], take: Callable[[Any], None], progressed: Callable[[], None]
+) -> None:
+    while [place for place, end in ends.items() if await reader.position(place) < end]:
+        for records in (await reader.getmany(timeout_ms=200)).values():
+            progressed()
+            for record in records:
+                take(record)
+
+
+def _after(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
 
 
 class CompactedTopic:

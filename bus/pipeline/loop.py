@@ -1,7 +1,8 @@
 """The loop: read a batch, apply a stage, write outputs and input offsets in one Kafka transaction; over and over.
 
 A lane opens in one order (design §3): init producer, which fences the previous owner and ends its open transaction →
-committed offsets → consume. After any Kafka error it closes and opens again the same way: there is one path.
+committed offsets → what its stage remembers → consume. After any Kafka error it closes and opens again the same way:
+there is one path, and nothing that a lane remembers outlives a transaction that failed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -17,14 +19,19 @@ import structlog
 from bus.errors import DependencyError, FencedError, LostPositionError, SchemaNotFoundError
 from bus.kafka import clients
 from bus.pipeline import transaction
-from bus.pipeline.codec import Decoders, UnknownSchemaError
+from bus.pipeline.batch import OutputBatch
+from bus.pipeline.codec import UnknownSchemaError
+from bus.pipeline.routing import Routing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bus.config import Connection
     from bus.kafka.registry_client import SchemaRegistry
+    from bus.pipeline.codec import Decoders
     from bus.pipeline.record import InputRecord, Output, Stage
+    from bus.pipeline.route import EntityViews
+    from bus.pipeline.share_of_time import ShareOfTime
 
 _log = structlog.get_logger()
 
@@ -40,6 +47,14 @@ PACE_SECONDS: Final = 0.03
 REST_SECONDS: Final = 0.01
 """Shortest time from a commit to the next transaction: one begun while the broker still writes the markers of the last
 is told to come again after 20 ms."""
+
+PACE_SECONDS_PER_BATCH: Final = 0.003
+LONGEST_PACE_SECONDS: Final = 1.0
+"""The pace of a lane whose transactions write to many topics: each adds so much, up to a limit."""
+
+SCAN_POLL_MS: Final = 20
+"""How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
+POLL_MS: Final = 200
 
 RECOMMIT_SECONDS: Final = 86_400.0
 """Offsets of quiet partitions are committed again: the broker forgets them after 7 days by default."""
@@ -60,10 +75,34 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a lane does as of one state of the catalogue: its input partitions and the stage for them."""
+    """What a lane does as of one state of the catalogue.
+
+    Attributes:
+        inputs: its input partitions.
+        stage: what is done with their records; None where that is routing to views.
+        entities: of a lane that routes: shared topic → its entity's views.
+    """
 
     inputs: frozenset[tuple[str, int]]
-    stage: Stage
+    stage: Stage | None = None
+    entities: Mapping[str, EntityViews] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the lanes of a process share.
+
+    Attributes:
+        registry: where writer schemas come from.
+        decoders: made of them.
+        scan_time: what the lanes may spend together on filling new views.
+        look_again: sees to it that the lanes' work knows which topics there are; asked when one seems to be gone.
+    """
+
+    registry: SchemaRegistry
+    decoders: Decoders
+    scan_time: ShareOfTime
+    look_again: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -84,25 +123,15 @@ class LaneLoop:
         connection: the cluster.
         lane: which one.
         work: the lane's work now; asked between batches, so that a change of the catalogue needs no restart.
-        registry: where writer schemas come from.
-        decoders: shared by the lanes of a process.
+        shared: with the other lanes of the process.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        lane: Lane,
-        *,
-        work: Callable[[], Work],
-        registry: SchemaRegistry,
-        decoders: Decoders,
-    ) -> None:
+    def __init__(self, connection: Connection, lane: Lane, *, work: Callable[[], Work], shared: Shared) -> None:
         self.counts = LaneCounts()
         self._connection = connection
         self.lane = lane
         self._work = work
-        self._registry = registry
-        self._decoders = decoders
+        self._shared = shared
         self._stopping = asyncio.Event()
 
     @property
@@ -135,7 +164,12 @@ class LaneLoop:
                 raise self._lost(error) from None
             except (clients.KafkaError, DependencyError, OSError) as error:
                 self.counts.failures += 1
-                _log.warning("lane opens again", lane=self.lane.transactional_id, error=type(error).__name__)
+                detail = error.detail if isinstance(error, DependencyError) else ""
+                _log.warning(
+                    "lane opens again", lane=self.lane.transactional_id, error=type(error).__name__, detail=detail
+                )
+                if isinstance(error, transaction.TopicGoneError):
+                    await self._shared.look_again()
                 backoff = 0.2 if time.monotonic() - started > 5 else min(backoff * 2, 3.0)
                 await self._pause(backoff * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
 
@@ -161,38 +195,108 @@ class LaneLoop:
                 self._connection, group_id=self.lane.group, fetch_max_wait_ms=_fetch_wait_ms(len(inputs))
             )
             async with clients.started(consumer, self._connection):
-                await self._consume(consumer, producer, inputs)
+                positions = await self._positions(consumer, inputs)
+                opened = _Opened(producer, consumer, positions)
+                await self._consume(opened)
 
-    async def _consume(self, consumer: Any, producer: Any, inputs: frozenset[tuple[str, int]]) -> None:
-        consumer.assign([clients.TopicPartition(*place) for place in inputs])
+    async def _positions(self, consumer: Any, inputs: frozenset[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Assign the inputs, at their committed offsets."""
+        places = [clients.TopicPartition(*place) for place in inputs]
+        consumer.assign(places)
+        found = await clients.committed(consumer, places)
+        _refuse_missing([place for place in places if place not in found])
+        for place, (offset, _) in found.items():
+            consumer.seek(place, offset)
+        return {(place.topic, place.partition): offset for place, (offset, _) in found.items()}
+
+    async def _consume(self, lane: _Opened) -> None:
         recommit_at = time.monotonic()
-        while not self._stopping.is_set():
-            work = self._work()
-            if work.inputs != inputs:
-                return
-            started = time.monotonic()
-            polled = await consumer.getmany(timeout_ms=200, max_records=MAX_RECORDS)
-            if polled:
-                taken = await self._step(work.stage, polled, producer)
-                await self._pace(started, taken)
-            elif started >= recommit_at:
-                await self._recommit(consumer, producer)
-                recommit_at = started + RECOMMIT_SECONDS
+        work = self._work()
+        try:
+            await self._adopt(lane, work)
+            while not self._stopping.is_set():
+                now = self._work()
+                if now.inputs != lane.positions.keys():
+                    return
+                if now is not work:
+                    work = now
+                    await self._adopt(lane, work)
+                started = time.monotonic()
+                filling = lane.routing is not None and lane.routing.is_filling
+                polled = await lane.consumer.getmany(
+                    timeout_ms=SCAN_POLL_MS if filling else POLL_MS, max_records=MAX_RECORDS
+                )
+                if polled:
+                    await self._pace(started, *await self._step(lane, polled))
+                elif started >= recommit_at:
+                    await self._recommit(lane)
+                    recommit_at = started + RECOMMIT_SECONDS
+                if filling:
+                    await self._fill(lane)
+        finally:
+            if lane.routing is not None:
+                await lane.routing.close()
 
-    async def _step(self, stage: Stage, polled: dict[Any, Sequence[InputRecord]], producer: Any) -> int:
-        outputs: list[Output] = []
-        for records in polled.values():
-            for start in range(0, len(records), SLICE):
-                outputs += await self._apply(stage, records[start : start + SLICE])
-                await asyncio.sleep(0)
-        offsets = {place: records[-1].offset + 1 for place, records in polled.items()}
-        await transaction.commit(producer, outputs, offsets, self.lane.group, int(time.time() * 1000))
+    async def _adopt(self, lane: _Opened, work: Work) -> None:
+        """Do this work from now on."""
+        if work.stage is not None:
+            lane.stage = work.stage
+            return
+        if lane.routing is None:
+            lane.routing = Routing(self._connection, work.entities, lane.positions)
+            await lane.routing.recall()
+        if kept := lane.routing.adopt(work.entities):
+            await self._commit(lane, kept, {})
+        lane.stage, lane.most_topics = lane.routing.stage, lane.routing.most_topics
+
+    async def _step(self, lane: _Opened, polled: dict[Any, Sequence[InputRecord]]) -> tuple[int, int]:
+        """Take what was polled through the stage; how many records, and how many batches the last transaction had."""
+        batch, offsets = lane.batch(), dict[Any, int]()
+        for place, records in polled.items():
+            for some in _slices(records, lane.slice):
+                outputs = await self._apply(lane.stage, some)
+                if not batch.takes(outputs):
+                    await self._commit(lane, batch.outputs, offsets)
+                    batch, offsets = lane.batch(), {}
+                batch.add(outputs)
+                offsets[place] = some[-1].offset + 1
+                await _turn(some)
+        batches = await self._commit(lane, batch.outputs, offsets)
         taken = sum(map(len, polled.values()))
         self.counts.records += taken
+        return taken, batches
+
+    async def _commit(self, lane: _Opened, outputs: Sequence[Output], offsets: dict[Any, int]) -> int:
+        made = await transaction.commit(lane.producer, outputs, offsets, self.lane.group, int(time.time() * 1000))
+        lane.positions.update({(place.topic, place.partition): offset for place, offset in offsets.items()})
         self.counts.outputs += len(outputs)
         self.counts.transactions += 1
         self.counts.last_commit = time.time()
-        return taken
+        return made
+
+    async def _fill(self, lane: _Opened) -> None:
+        """A step of the scan for new views, if it is time for one."""
+        if lane.routing is None or not self._shared.scan_time.begin():
+            return
+        try:
+            await self._scan(lane, lane.routing)
+        finally:
+            self._shared.scan_time.end()
+
+    async def _scan(self, lane: _Opened, routing: Routing) -> None:
+        batch, reached = lane.batch(), dict[tuple[str, int], int]()
+        for place, records in (await routing.scan()).items():
+            for some in _slices(records, lane.slice):
+                outputs = await self._apply(partial(routing.scanned, place), some)
+                if not batch.takes(outputs):
+                    await self._commit(lane, [*batch.outputs, *routing.advance(reached)], {})
+                    batch, reached = lane.batch(), {}
+                batch.add(outputs)
+                reached[place] = some[-1].offset + 1
+                await _turn(some)
+        outputs = [*batch.outputs, *routing.advance(await routing.reached())]
+        if outputs:
+            await self._commit(lane, outputs, {})
 
     async def _apply(self, stage: Stage, records: Sequence[InputRecord]) -> list[Output]:
         while True:
@@ -203,25 +307,71 @@ class LaneLoop:
 
     async def _fetch_schema(self, schema_id: int) -> None:
         try:
-            schema = await self._registry.schema(schema_id)
+            schema = await self._shared.registry.schema(schema_id)
         except SchemaNotFoundError:
             schema = None
-        self._decoders.add(schema_id, schema)
+        self._shared.decoders.add(schema_id, schema)
 
-    async def _pace(self, started: float, taken: int) -> None:
-        if taken < MAX_RECORDS // 4:
-            await asyncio.sleep(max(REST_SECONDS, started + PACE_SECONDS - time.monotonic()))
+    async def _pace(self, started: float, taken: int, batches: int) -> None:
+        """Wait for more records where that makes transactions fewer; longer, the more batches each consists of."""
+        pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
+        enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
+        if taken < enough:
+            await asyncio.sleep(max(REST_SECONDS, started + pace - time.monotonic()))
 
-    async def _recommit(self, consumer: Any, producer: Any) -> None:
+    async def _recommit(self, lane: _Opened) -> None:
         """Commit the offsets as they are; reading them fails if one is missing."""
-        offsets = {place: await consumer.committed(place) for place in consumer.assignment()}
-        missing = [place for place, offset in offsets.items() if offset is None]
-        if missing:
-            raise LostPositionError(
-                "no committed offset", where=", ".join(f"{tp.topic}/{tp.partition}" for tp in missing)
-            )
+        offsets = {place: await lane.consumer.committed(place) for place in lane.consumer.assignment()}
+        _refuse_missing([place for place, offset in offsets.items() if offset is None])
         if offsets:
-            await transaction.commit(producer, [], offsets, self.lane.group, 0)
+            await transaction.commit(lane.producer, [], offsets, self.lane.group, 0)
+
+
+def _no_outputs(records: Sequence[InputRecord]) -> list[Output]:  # noqa: ARG001  a stage like others
+    return []
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A lane that is open.
+
+    Attributes:
+        positions: input partition → offset up to which its records are taken through the stage, and committed.
+        stage: what is done with records.
+        most_topics: how many topics one batch may write to.
+        routing: of a lane that routes.
+    """
+
+    producer: Any
+    consumer: Any
+    positions: dict[tuple[str, int], int]
+    stage: Stage = _no_outputs
+    most_topics: int = 0
+    routing: Routing | None = None
+
+    @property
+    def slice(self) -> int:
+        """Records that the stage is given at once; where a transaction's topics must be counted, one by one."""
+        return SLICE if self.most_topics <= transaction.MAX_TOPICS else 1
+
+    def batch(self) -> OutputBatch:
+        """The outputs of a transaction, none so far."""
+        return OutputBatch(transaction.MAX_TOPICS if self.most_topics > transaction.MAX_TOPICS else None)
+
+
+def _slices(records: Sequence[InputRecord], size: int) -> Iterator[Sequence[InputRecord]]:
+    return (records[start : start + size] for start in range(0, len(records), size))
+
+
+async def _turn(some: Sequence[InputRecord]) -> None:
+    """The event loop's turn, once in a while."""
+    if len(some) > 1 or some[-1].offset % SLICE == 0:
+        await asyncio.sleep(0)
+
+
+def _refuse_missing(places: Sequence[Any]) -> None:
+    if places:
+        raise LostPositionError("no committed offset", where=", ".join(f"{tp.topic}/{tp.partition}" for tp in places))
 
 
 def _fetch_wait_ms(partitions: int) -> int:

@@ -1,18 +1,33 @@
-"""The stage that fans shared records out to views: decode once, project and mask per view. Pure."""
+"""The stage that fans shared records out to views: decode once, match, project and mask per view. No I/O.
+
+A view with a row filter gets a record when the record passes, a tombstone when the key was in it and is no more, and
+nothing at all, not even a tombstone, for a key that never was: that would tell of the key. Which keys are in which
+filtered views is remembered per key (`bus.pipeline.memory`), and written to where it is kept only when it changes.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bus import wire
+from bus.pipeline.memory import pack, unpack
+from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bus.catalogue.avro_type import AvroType
+    from bus.catalogue.predicate import Predicate
     from bus.pipeline.codec import Decoders
+    from bus.pipeline.memory import Change, Memory, Progress
     from bus.pipeline.record import InputRecord
+    from bus.wire import Header
+
+    Changes = dict[bytes, bytes | None]
+    """Key → its new packed set; None or empty for no view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,8 @@ class ViewOutput:
         revision: of the view; a part of `ce_id`.
         project: from a canonical record to the view's record.
         encode: from the view's record to a framed value.
+        filter: rows that are shown; None for all.
+        topic_id: Kafka's, of the topic as it is now (see `bus.pipeline.memory`).
     """
 
     topic: str
@@ -34,46 +51,255 @@ class ViewOutput:
     revision: int
     project: Callable[[dict[str, Any]], dict[str, Any]]
     encode: Callable[[Any], bytes]
+    filter: Predicate | None = None
+    topic_id: str = ""
 
 
-class EntityRouter:
-    """Routes one entity's records to its views."""
+class Target:
+    """A view with what stands in every record of it."""
 
-    def __init__(self, views: Sequence[ViewOutput], decoders: Decoders) -> None:
-        self._views = [(view, ("ce_type", view.event_type), f"/v{view.revision}".encode()) for view in views]
-        self._decoders = decoders
+    __slots__ = ("encode", "id_suffix", "partitions", "project", "topic", "type_header")
 
-    def __call__(self, record: InputRecord) -> list[Output]:
-        """One output per view.
+    def __init__(self, view: ViewOutput) -> None:
+        self.topic = view.topic
+        self.partitions = view.partitions
+        self.type_header: Header = ("ce_type", view.event_type)
+        self.id_suffix = f"/v{view.revision}".encode()
+        self.project = view.project
+        self.encode = view.encode
+
+    def output(self, record: InputRecord, headers: Mapping[str, bytes], canonical: dict[str, Any] | None) -> Output:
+        """The view's record of a shared one; a tombstone where `canonical` is None."""
+        return Output(
+            self.topic,
+            record.partition % self.partitions,
+            record.key,
+            None if canonical is None else self.encode(self.project(canonical)),
+            wire.derived_headers(headers, self.id_suffix, self.type_header),
+        )
+
+
+class ViewSet:
+    """Some views of an entity, ready to be matched."""
+
+    def __init__(self, views: Sequence[ViewOutput], types: Mapping[str, AvroType]) -> None:
+        self.unfiltered = [Target(view) for view in views if view.filter is None]
+        filtered = [(Target(view), view.filter) for view in views if view.filter is not None]
+        self.filtered = [target for target, _ in filtered]
+        self.matches = PredicateIndex([predicate for _, predicate in filtered], types).matches
+
+
+class EntityViews:
+    """The views of one entity, compiled; the same for all of its partitions.
+
+    Args:
+        views: who gets records.
+        decoders: of shared records.
+        types: of the entity's fields.
+        members_topic: `_bus.members.<entity>`.
+        in_order: the entity keeps every record (`nature: event`): a view that is being filled gets all of them in the
+            order of shared, so live records only once the scan has caught up with them.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[ViewOutput],
+        decoders: Decoders,
+        types: Mapping[str, AvroType],
+        members_topic: str,
+        *,
+        in_order: bool = False,
+    ) -> None:
+        self.views = views
+        self.decoders = decoders
+        self.members_topic = members_topic
+        self.in_order = in_order
+        self.topic_ids = {view.topic: view.topic_id for view in views}
+        self._types = types
+        self._sets: dict[frozenset[str], ViewSet] = {}
+
+    def select(self, topics: frozenset[str]) -> ViewSet:
+        """Those of these topics."""
+        if topics not in self._sets:
+            self._sets[topics] = ViewSet([view for view in self.views if view.topic in topics], self._types)
+        return self._sets[topics]
+
+
+class _Numbered:
+    """A set of views by the numbers that they have in one partition."""
+
+    def __init__(self, views: ViewSet, progress: Mapping[str, Progress]) -> None:
+        self.views = views
+        spans: dict[tuple[int, int], set[str]] = defaultdict(set)
+        for topic, each in progress.items():
+            spans[each.next, each.until].add(topic)
+        self._spans = {span: frozenset(topics) for span, topics in spans.items()}
+        self.numbers = [progress[target.topic].number for target in views.filtered]
+        self.positions = {number: position for position, number in enumerate(self.numbers)}
+        self._packed: dict[tuple[int, ...], bytes] = {(): b""}
+
+    def packed(self, hits: tuple[int, ...]) -> bytes:
+        """The set of the views at these positions, and of no other."""
+        found = self._packed.get(hits)
+        if found is None:
+            found = self._packed[hits] = pack(sorted(self.numbers[hit] for hit in hits))
+        return found
+
+    def open_to(self, offset: int, changed_at: int) -> frozenset[str]:
+        """The views that the scan may write the record at an offset to, by their topics.
+
+        Args:
+            offset: of the record.
+            changed_at: offset of the last record of its key that is known to live work; -1 for none.
+
+        The invariant of filling: a record that was scanned never overwrites a newer one. A view joins at offset N of
+        shared: live work gives it every record from N on; the scan, which reads what lies below N in shared's order,
+        gives it no record of a key that has one at N or above. When the lane opens, those keys are found by reading
+        shared from N to its end, not only to where live work stands: the record that live work gave before may have
+        been compacted away, but then a newer one of the key lies further on.
+        """
+        open_to = [
+            topics for (after, until), topics in self._spans.items() if after <= offset < until and changed_at < until
+        ]
+        return open_to[0] if len(open_to) == 1 else frozenset().union(*open_to)
+
+
+class PartitionRouter:
+    """Routes the records of one partition of an entity.
+
+    Args:
+        entity: its views.
+        partition: of shared.
+        memory: of that partition; what a call changes in it, it changes at its end, so that a call that failed may be
+            made again.
+    """
+
+    def __init__(self, entity: EntityViews, partition: int, memory: Memory) -> None:
+        self._entity = entity
+        self._partition = partition
+        self._memory = memory
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up which views are live and which are being filled, after that has changed."""
+        everything = self._memory.views
+        filling = self._memory.filling
+        self._numbers = {each.number for each in everything.values()}  # a set may still name a view that is gone
+        live = frozenset(everything.keys() - filling.keys() if self._entity.in_order else everything)
+        self._live = _Numbered(self._entity.select(live), everything)
+        self._filling = _Numbered(self._entity.select(frozenset(filling)), filling) if filling else None
+
+    def live(self, records: Sequence[InputRecord]) -> list[Output]:
+        """The outputs of new records, in their order.
 
         Raises:
             UnknownSchemaError: the writer schema is not at hand yet.
-            BadRecordError: the shared record does not decode, which only a foreign writer can cause.
+            BadRecordError: a shared record does not decode, which only a foreign writer can cause.
         """
+        made: list[Output] = []
+        changes: Changes = {}
+        decode, views = self._entity.decoders.decode, self._live
+        unfiltered, filtered = views.views.unfiltered, views.views.filtered
+        for record in records:
+            value = record.value
+            canonical = None if value is None else decode(wire.schema_id(value), value)
+            if unfiltered:
+                headers = dict(record.headers)
+                made += [target.output(record, headers, canonical) for target in unfiltered]
+            if filtered:
+                hits = () if canonical is None else views.views.matches(canonical)
+                if hits or self._known(record, changes):
+                    self._move(record, canonical, hits, views, made, changes)
+        if self._filling is not None and not self._entity.in_order:
+            self._memory.changed.update((record.key or b"", record.offset) for record in records)
+        return made + self._settle(changes)
+
+    def scanned(self, records: Sequence[InputRecord]) -> list[Output]:
+        """The outputs of older records to the views that are being filled; see `_Numbered.open_to`.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `live`.
+        """
+        made: list[Output] = []
+        changes: Changes = {}
+        if self._filling is not None:
+            for record in records:
+                self._scan(record, self._filling, made, changes)
+        return made + self._settle(changes)
+
+    def _scan(self, record: InputRecord, views: _Numbered, made: list[Output], changes: Changes) -> None:
+        changed_at = self._memory.changed.get(record.key or b"", -1)
+        open_to = views.open_to(record.offset, changed_at)
+        if not open_to:
+            return
         value = record.value
-        canonical = None if value is None else self._decoders.decode(wire.schema_id(value), value)
-        found = dict(record.headers)
-        made = []
-        for view, event_type, suffix in self._views:
-            headers = wire.derived_headers(found, suffix, event_type)
-            body = None if canonical is None else view.encode(view.project(canonical))
-            made.append(Output(view.topic, record.partition % view.partitions, record.key, body, headers))
-        return made
+        canonical = None if value is None else self._entity.decoders.decode(wire.schema_id(value), value)
+        headers = dict(record.headers)
+        unfiltered = (target for target in views.views.unfiltered if target.topic in open_to)
+        made += [target.output(record, headers, canonical) for target in unfiltered]
+        filtered = views.views.filtered
+        matching = () if canonical is None else views.views.matches(canonical)
+        hits = tuple(hit for hit in matching if filtered[hit].topic in open_to)
+        if hits or self._known(record, changes):
+            self._move(record, canonical, hits, views, made, changes, open_to)
+
+    def _known(self, record: InputRecord, changes: Changes) -> bytes | None:
+        """The set that the key is in before the record."""
+        key = record.key or b""
+        return changes[key] if key in changes else self._memory.sets.get(key)
+
+    def _move(  # noqa: PLR0913, PLR0917  the record, what it is, and the four things that it moves
+        self,
+        record: InputRecord,
+        canonical: dict[str, Any] | None,
+        hits: tuple[int, ...],
+        views: _Numbered,
+        made: list[Output],
+        changes: Changes,
+        open_to: frozenset[str] | None = None,
+    ) -> None:
+        """The record to the views that it passes, a tombstone to those that its key leaves."""
+        headers = dict(record.headers)
+        filtered = views.views.filtered
+        made += [filtered[hit].output(record, headers, canonical) for hit in hits]
+        before = self._known(record, changes) or b""
+        alone = views.packed(hits)
+        if before == alone:
+            return
+        staying = {views.numbers[hit] for hit in hits}
+        for number in unpack(before):
+            position = views.positions.get(number)
+            if position is None or (open_to is not None and filtered[position].topic not in open_to):
+                staying.add(number)
+            elif number not in staying:
+                made.append(filtered[position].output(record, headers, None))
+        after = pack(sorted(staying & self._numbers))
+        if after != before:
+            changes[record.key or b""] = after
+
+    def _settle(self, changes: Changes) -> list[Output]:
+        for key, packed in changes.items():
+            self._memory.keep(key, packed)
+        return self.kept([(key, packed or None) for key, packed in changes.items()])
+
+    def kept(self, changes: Sequence[Change]) -> list[Output]:
+        """The records of `_bus.members.<entity>` that keep a change of the memory."""
+        topic = self._entity.members_topic
+        return [Output(topic, self._partition, key, value, []) for key, value in changes]
 
 
 class Route:
-    """The stage: each shared topic has its entity's router."""
+    """The stage of a lane: each of its shared partitions has its router."""
 
-    def __init__(self, routers: Mapping[str, EntityRouter]) -> None:
+    def __init__(self, routers: Mapping[tuple[str, int], PartitionRouter]) -> None:
         self._routers = routers
 
     def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
-        """The outputs of all views, in the records' order.
+        """The outputs of new records of one partition to all views, in the records' order.
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand yet.
         """
         if not records:
             return []
-        router = self._routers[records[0].topic]
-        return [output for record in records for output in router(record)]
+        return self._routers[records[0].topic, records[0].partition].live(records)

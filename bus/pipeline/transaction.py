@@ -6,15 +6,26 @@ aiokafka's public batch API is used (`create_batch`, `send_batch`): no future pe
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bus.errors import BusError
+from bus.errors import BusError, DependencyError
 from bus.kafka import clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bus.pipeline.record import Output
+
+
+LOOK_SECONDS: Final = 2.0
+"""A transaction that takes longer may be writing to a topic that was deleted, which the client would try for ever."""
+
+MAX_TOPICS: Final = 200
+"""Topics of one transaction: each costs the broker far more than a record does (design §3)."""
+
+
+class TopicGoneError(DependencyError):
+    """A topic that a transaction writes to is gone."""
 
 
 class RecordTooLargeError(BusError):
@@ -40,12 +51,13 @@ async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[as
             full.append((place, batch))
             batch = open_batches[place] = producer.create_batch()
             batch.append(timestamp=now_ms, key=key, value=value, headers=headers)
+    clients.introduce(producer, {topic for topic, _ in open_batches})
     ready = [*full, *open_batches.items()]
     return [await producer.send_batch(batch, place[0], partition=place[1]) for place, batch in ready]
 
 
-async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> None:
-    """Write outputs and input offsets, all or nothing; one after the other.
+async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
+    """Write outputs and input offsets, all or nothing, one after the other; how many batches that took.
 
     Not side by side: while the coordinator adds the offsets' partition it answers the brokers' check of the outputs
     (KIP-890) with "concurrent transactions", which an older produce version is told as NotEnoughReplicas, and retries
@@ -53,19 +65,35 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
 
     Raises:
         KafkaError: nothing was written that a read-committed reader will see.
+        TopicGoneError: likewise.
     """
     clients.refuse_fenced(producer)
     await producer.begin_transaction()
+    writing = asyncio.ensure_future(_write(producer, outputs, offsets, group, now_ms))
     try:
-        futures = await send(producer, outputs, now_ms)
-        if futures:
-            await asyncio.gather(*futures)
-        if offsets:
-            await producer.send_offsets_to_transaction(offsets, group)
-        await producer.commit_transaction()
+        while not (await asyncio.wait([writing], timeout=LOOK_SECONDS))[0]:
+            await _refuse_gone(producer, outputs)
+        return writing.result()
     except BaseException:
+        writing.cancel()
+        await asyncio.wait([writing])
         await abort(producer)
         raise
+
+
+async def _refuse_gone(producer: Any, outputs: Sequence[Output]) -> None:
+    if gone := await clients.missing_topics(producer, {output.topic for output in outputs}):
+        raise TopicGoneError(", ".join(sorted(gone)), fix="have it made again: bus apply")
+
+
+async def _write(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
+    futures = await send(producer, outputs, now_ms)
+    if futures:
+        await asyncio.gather(*futures)
+    if offsets:
+        await producer.send_offsets_to_transaction(offsets, group)
+    await producer.commit_transaction()
+    return len(futures)
 
 
 async def abort(producer: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
@@ -13,13 +15,15 @@ from mode import Service
 from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.topics import CATALOGUE_TOPIC, LANES_TOPIC
 from bus.errors import DependencyError
+from bus.kafka.admin import Admin
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.registry_client import SchemaRegistry
 from bus.kafka.topics import partitions_of
 from bus.pipeline.codec import Decoders
 from bus.pipeline.lanes import LaneKeeper
-from bus.pipeline.loop import Lane, LaneLoop, Work
-from bus.pipeline.works import GROUPS, StageWork, stage_works
+from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
+from bus.pipeline.share_of_time import ShareOfTime
+from bus.pipeline.works import GROUPS, StageWork, stage_works, view_topics
 from bus.process import collect_rarely
 
 if TYPE_CHECKING:
@@ -33,14 +37,19 @@ _log = structlog.get_logger()
 FOLLOW_SECONDS: Final = 1.0
 """How often the catalogue is read on."""
 
-NOTHING: Final = Work(frozenset(), lambda _records: [])
+MISSING_TOPICS_SECONDS: Final = 5.0
+"""How often topics of views that do not exist are looked for."""
+
+SCAN_SHARE: Final = 0.3
+"""Of a worker's time, what filling new views may take (design §3)."""
+
+NOTHING: Final = Work(frozenset())
 
 
 class LaneWork:
     """What each lane does as of the newest catalogue; lanes ask it between batches."""
 
     def __init__(self) -> None:
-        self._works: dict[str, StageWork] = {}
         self._parts: dict[tuple[str, int], Work] = {}
         self.lanes = 0
 
@@ -64,6 +73,10 @@ class Lanes(Service):
         self._registry = registry
         self._decoders = Decoders()
         self._work = LaneWork()
+        self._shared = Shared(registry, self._decoders, ShareOfTime(SCAN_SHARE), self._look_again)
+        self._admin = Admin(settings.kafka)
+        self._reading = asyncio.Lock()
+        self._look_at = math.inf
         self.keeper = LaneKeeper(settings.kafka, self._loops)
         self._tasks: list[asyncio.Task[None]] = []
         super().__init__(**kwargs)
@@ -87,15 +100,28 @@ class Lanes(Service):
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
             try:
-                if await self._catalogue.refresh():
+                if await self._catalogue.refresh() or time.monotonic() >= self._look_at:
                     await self._read_catalogue()
             except DependencyError as error:
                 _log.warning("catalogue not read", error=error.detail)
 
+    async def _look_again(self) -> None:
+        """A lane could not write: perhaps a topic of it was deleted, of a view that is gone or not."""
+        try:
+            await self._read_catalogue()
+        except DependencyError as error:
+            _log.warning("catalogue not read", error=error.detail)
+
     async def _read_catalogue(self) -> None:
-        lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
-        works = await stage_works(Catalogue.from_records(self._catalogue.items), self._registry, self._decoders)
-        self._work.replace(works, lanes)
+        async with self._reading:
+            self._look_at = 0.0  # again, should this fail
+            catalogue = Catalogue.from_records(self._catalogue.items)
+            lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
+            wanted = view_topics(catalogue)
+            topic_ids = await asyncio.to_thread(self._admin.topic_ids, wanted)
+            works = await stage_works(catalogue, self._registry, self._decoders, topic_ids)
+            self._work.replace(works, lanes)
+            self._look_at = math.inf if wanted <= topic_ids.keys() else time.monotonic() + MISSING_TOPICS_SECONDS
         _log.info("catalogue read", resources=len(self._catalogue.items))
 
     def _loops(self, lane: int) -> Iterator[LaneLoop]:
@@ -104,8 +130,7 @@ class Lanes(Service):
                 self._settings.kafka,
                 Lane(f"{self._settings.bus_id}.{stage}.{lane}", group),
                 work=lambda stage=stage: self._work.of(stage, lane),  # type: ignore[misc]
-                registry=self._registry,
-                decoders=self._decoders,
+                shared=self._shared,
             )
 
 

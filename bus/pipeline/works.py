@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,17 +12,17 @@ import structlog
 
 from bus import wire
 from bus.catalogue import topics
+from bus.catalogue.avro_type import field_types
+from bus.catalogue.predicate import compile_predicate
 from bus.pipeline.codec import encoder
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_projection
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
-from bus.pipeline.route import EntityRouter, Route, ViewOutput
+from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bus.catalogue.catalogue import Catalogue
     from bus.catalogue.dataset import Dataset
     from bus.catalogue.mapping import Mapping as MappingResource
@@ -38,28 +39,45 @@ GROUPS: Final = {NORMALISE: topics.NORMALISE_GROUP, ROUTE: topics.ROUTE_GROUP}
 """The stages, and the consumer groups that hold their offsets."""
 
 
+TopicIds = Mapping[str, str]
+"""Name of a view's topic → Kafka's id of it; of those that exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageWork:
-    """A stage as of one state of the catalogue; `topics` are its inputs with their numbers of partitions."""
+    """A stage as of one state of the catalogue.
 
-    stage: Stage
+    Attributes:
+        topics: its inputs with their numbers of partitions.
+        stage, entities: see `Work`.
+    """
+
     topics: Mapping[str, int]
+    stage: Stage | None = None
+    entities: Mapping[str, EntityViews] = field(default_factory=dict)
 
     def of_lane(self, lane: int, lanes: int) -> Work:
         """The part of one lane."""
-        return Work(share(self.topics, lane, lanes), self.stage)
+        return Work(share(self.topics, lane, lanes), self.stage, self.entities)
 
 
-async def stage_works(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> dict[str, StageWork]:
-    """The work of each stage.
+async def stage_works(
+    catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders, topic_ids: TopicIds
+) -> dict[str, StageWork]:
+    """The work of each stage. A view whose topic does not exist is left out: it is filled once it does.
 
     Raises:
         RegistryUnavailableError: the ids of the output schemas cannot be had.
     """
     return {
         NORMALISE: await _normalise(catalogue, registry, decoders),
-        ROUTE: await _route(catalogue, registry, decoders),
+        ROUTE: await _route(catalogue, registry, decoders, topic_ids),
     }
+
+
+def view_topics(catalogue: Catalogue) -> set[str]:
+    """The topics of all views that somebody subscribes to."""
+    return {wire.view_topic(view.name, view.spec.revision) for view in catalogue.subscribed_views()}
 
 
 async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> StageWork:
@@ -73,7 +91,7 @@ async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: D
         topic = wire.raw_topic(dataset.name)
         normalisers[topic] = [DatasetNormaliser(dataset.name, output, decoders) for output in outputs]
         inputs[topic] = dataset.spec.partitions
-    return StageWork(Normalise(normalisers), inputs)
+    return StageWork(inputs, Normalise(normalisers))
 
 
 async def _entity_output(
@@ -93,21 +111,35 @@ async def _entity_output(
     )
 
 
-async def _route(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> StageWork:
+async def _route(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders, topic_ids: TopicIds) -> StageWork:
     views: dict[str, list[ViewOutput]] = defaultdict(list)
     for view in catalogue.subscribed_views():
-        if view.spec.filter is not None:  # `plan` refuses it; should it get here all the same, nobody is sent all rows
-            _log.error("view not routed: row filters are not applied yet", view=view.name)
+        topic = wire.view_topic(view.name, view.spec.revision)
+        if topic not in topic_ids:
+            _log.warning("view not routed: its topic does not exist", topic=topic)
             continue
-        views[view.spec.entity].append(await _view_output(catalogue, view, registry))
-    routers = {wire.shared_topic(name): EntityRouter(found, decoders) for name, found in views.items()}
+        try:
+            output = await _view_output(catalogue, view, registry, topic_ids[topic])
+        except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
+            _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
+            continue
+        views[view.spec.entity].append(output)
+    entities = {}
+    for name, found in views.items():
+        entity = catalogue.entities[name]
+        types = field_types(entity.spec.avro)
+        members = topics.members_of(entity).name
+        in_order = entity.spec.nature == "event"
+        entities[wire.shared_topic(name)] = EntityViews(found, decoders, types, members, in_order=in_order)
     inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
-    return StageWork(Route(routers), inputs)
+    return StageWork(inputs, entities=entities)
 
 
-async def _view_output(catalogue: Catalogue, view: View, registry: SchemaRegistry) -> ViewOutput:
+async def _view_output(catalogue: Catalogue, view: View, registry: SchemaRegistry, topic_id: str) -> ViewOutput:
     entity = catalogue.entities[view.spec.entity]
     topic = topics.view_of(view, entity)
+    if view.spec.filter is not None:
+        compile_predicate(view.spec.filter, field_types(entity.spec.avro))
     schema, project = compile_projection(entity.spec.avro, view)
     schema_id = await registry.register(wire.subject(topic.name), schema)
     return ViewOutput(
@@ -117,4 +149,6 @@ async def _view_output(catalogue: Catalogue, view: View, registry: SchemaRegistr
         revision=view.spec.revision,
         project=project,
         encode=encoder(schema_id, schema),
+        filter=view.spec.filter,
+        topic_id=topic_id,
     )

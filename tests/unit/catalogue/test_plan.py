@@ -11,6 +11,7 @@ from bus.catalogue.actions import (
     AlterTopic,
     CreateTopic,
     DeleteRecord,
+    DeleteTopic,
     PutRecord,
     RegisterSchema,
     SetCompatibility,
@@ -41,6 +42,8 @@ def after(made: Plan, before: ClusterState) -> ClusterState:
                 topics[topic.name] = TopicState(topic.partitions, topic.config)
             case AlterTopic(name, _, config):
                 topics[name] = TopicState(topics[name].partitions, {**topics[name].config, **config})
+            case DeleteTopic(name, _, _):
+                del topics[name]
             case SetOffsets(group, name, partitions):
                 committed |= {(group, name, partition) for partition in partitions}
             case SetCompatibility(subject, _, level):
@@ -73,7 +76,7 @@ def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalog
     places = [order[type(action)] for action in made.actions]
     assert places == sorted(places)
     assert set(places) == {0, 1, 2, 3}
-    assert made.partitions_after == 16 + 8 + 4 + 4 + 5
+    assert made.partitions_after == 16 + 8 + 8 + 4 + 4 + 5
 
 
 def test_topics_and_their_settings_are_those_of_the_design() -> None:
@@ -84,6 +87,7 @@ def test_topics_and_their_settings_are_those_of_the_design() -> None:
         "_bus.catalogue": 1,
         "_bus.lanes": 16,
         "_bus.commands": 1,
+        "_bus.members.population.person": 8,
         "_bus.positions.gongan": 1,
         "_bus.rejects.gongan": 1,
         "raw.gongan.population": 4,
@@ -157,9 +161,9 @@ def test_another_number_of_lanes_is_refused(folder: Folder, applied: ClusterStat
 
 
 def test_more_partitions_than_the_cluster_bears_are_refused(folder: Folder) -> None:
-    made = plan(folder.load(), ClusterState(), Limits(partitions=36))
-    assert "the cluster would have 37 partitions; its budget is 36" in refusal(made)
-    assert plan(folder.load(), ClusterState(), Limits(partitions=37)).refusals == ()
+    made = plan(folder.load(), ClusterState(), Limits(partitions=44))
+    assert "the cluster would have 45 partitions; its budget is 44" in refusal(made)
+    assert plan(folder.load(), ClusterState(), Limits(partitions=45)).refusals == ()
 
 
 def test_a_new_optional_field_is_the_next_version(folder: Folder, applied: ClusterState) -> None:
@@ -215,13 +219,67 @@ def test_a_views_title_may_change_under_its_revision(folder: Folder, applied: Cl
     assert plan(folder.load(), applied).refusals == ()
 
 
+def second_revision(folder: Folder, *, keep_the_first: bool) -> None:
+    """The portal's view with another mask, and a subscription to that; beside the first one, or in its place."""
+    text = (folder.path / PORTAL).read_text("utf-8")
+    changed = text.replace("revision: 1", "revision: 2").replace("phone: phone", "phone: all")
+    if not keep_the_first:
+        folder.add(PORTAL, changed)
+        return
+    view, _, subscription = changed.split("---\n")
+    beside = subscription.replace("name: portal-person, title", "name: portal-person-2, title")
+    folder.add("portal/second.yaml", f"{view}---\n{beside}")
+
+
 def test_a_new_revision_of_a_view_gets_its_topic_beside_the_old_one(folder: Folder, applied: ClusterState) -> None:
-    text = (folder.path / PORTAL).read_text("utf-8").replace("revision: 1", "revision: 2")
-    folder.add(PORTAL, text.replace("phone: phone", "phone: all"))
+    second_revision(folder, keep_the_first=True)
     lines = [f"{action.sign} {action}" for action in plan(folder.load(), applied).actions]
     assert lines[0].startswith("+ topic view.portal-person.v2: 4 partitions")
-    assert lines[-1] == "- catalogue View/portal-person/1"
-    assert not any("topic view.portal-person.v1" in line for line in lines)
+    assert [line for line in lines if line.startswith("-")] == []
+
+
+def test_the_topic_of_a_revision_goes_with_its_last_subscription_and_then_its_record(
+    folder: Folder, applied: ClusterState
+) -> None:
+    second_revision(folder, keep_the_first=False)
+    made = plan(folder.load(), applied)
+    lines = [f"{action.sign} {action}" for action in made.actions]
+    assert lines[-3:] == [
+        "~ catalogue Subscription/portal-person: generation 2, active",
+        "- topic view.portal-person.v1: 4 partitions, nobody subscribes to it",
+        "- catalogue View/portal-person/1",
+    ]
+    assert made.partitions_after == made.partitions_before
+    done = after(made, applied)
+    assert "view.portal-person.v1" not in done.topics
+    assert plan(folder.load(), done).actions == ()
+
+
+def test_a_removal_cut_short_anywhere_is_mended_by_planning_again(folder: Folder, applied: ClusterState) -> None:
+    second_revision(folder, keep_the_first=False)
+    whole = plan(folder.load(), applied)
+    for done in range(len(whole.actions)):
+        halfway = after(replace(whole, actions=whole.actions[:done]), applied)
+        rest = plan(folder.load(), halfway)
+        assert rest.refusals == ()
+        assert after(rest, halfway) == after(whole, applied)
+
+
+def test_the_topic_of_a_withdrawn_subscription_is_deleted_and_its_view_stays(
+    folder: Folder, applied: ClusterState
+) -> None:
+    folder.replace(PORTAL, "  valid_until", "  withdrawn: true\n  valid_until")
+    assert [str(action) for action in plan(folder.load(), applied).actions] == [
+        "catalogue Subscription/portal-person: generation 2, withdrawn",
+        "topic view.portal-person.v1: 4 partitions, nobody subscribes to it",
+    ]
+
+
+def test_a_topic_that_another_workspaces_subscription_reads_stays(folder: Folder, applied: ClusterState) -> None:
+    text = (folder.path / PORTAL).read_text("utf-8")
+    folder.add(PORTAL, text[: text.index("---\nkind: Subscription")])
+    theirs = in_state(applied, "Subscription/portal-person", {}, managed_by="wuxi")
+    assert plan(folder.load(), theirs).actions == ()
 
 
 def test_a_changed_mapping_needs_a_new_revision(folder: Folder, applied: ClusterState) -> None:
@@ -265,7 +323,7 @@ def test_lost_offsets_of_a_stage_that_has_run_are_never_set_to_the_beginning(
 def test_offsets_that_no_stage_used_may_expire_and_are_set_again(folder: Folder, applied: ClusterState) -> None:
     unused = in_state(applied, "Subscription/portal-person", {"state": "revoked"})
     expired = frozenset(entry for entry in applied.committed if entry[0] != "_bus.route")
-    [action] = plan(folder.load(), replace(unused, committed=expired)).actions
+    [action] = [a for a in plan(folder.load(), replace(unused, committed=expired)).actions if isinstance(a, SetOffsets)]
     assert action == SetOffsets("_bus.route", "shared.population.person", tuple(range(8)))
 
 
@@ -278,21 +336,22 @@ def test_a_view_that_nobody_subscribes_to_gets_no_topic(folder: Folder) -> None:
     )
 
 
-def test_a_filtered_view_has_one_partition_and_its_entity_a_membership_topic(folder: Folder) -> None:
+def test_a_filtered_view_has_one_partition(folder: Folder) -> None:
     folder.replace(PORTAL, "  masks:", '  filter: {field: division_code, prefix: "320508"}\n  masks:')
     made = plan(folder.load(), ClusterState())
     topics = {action.topic.name: action.topic.partitions for action in made.actions if isinstance(action, CreateTopic)}
     assert topics["view.portal-person.v1"] == 1
-    assert topics["_bus.members.population.person"] == 8
+    assert made.refusals == ()
 
 
-def test_a_subscribed_view_with_a_filter_is_refused_until_filters_are_applied(folder: Folder) -> None:
-    folder.replace(PORTAL, "  masks:", '  filter: {field: division_code, prefix: "320508"}\n  masks:')
-    where = folder.line(PORTAL, "filter:")
-    texts = [str(finding) for finding in plan(folder.load(), ClusterState()).refusals]
-    assert any(f"{where}: error: view portal-person has a row filter" in text for text in texts)
+def test_where_somebody_subscribes_lanes_keep_what_they_remember(folder: Folder) -> None:
+    made = plan(folder.load(), ClusterState())
+    topics = {action.topic.name: action.topic for action in made.actions if isinstance(action, CreateTopic)}
+    assert topics["_bus.members.population.person"].partitions == topics["shared.population.person"].partitions
+    assert topics["_bus.members.population.person"].config["cleanup.policy"] == "compact"
     folder.replace(PORTAL, "  valid_until", "  withdrawn: true\n  valid_until")
-    assert plan(folder.load(), ClusterState()).refusals == ()
+    lines = [str(action) for action in plan(folder.load(), ClusterState()).actions]
+    assert not any("_bus.members" in line for line in lines)
 
 
 def test_a_conditional_share_waits_for_approval_and_gets_no_topic(folder: Folder) -> None:
@@ -312,7 +371,7 @@ def in_state(state: ClusterState, key: str, change: dict[str, Any], managed_by: 
 
 def test_yaml_never_reactivates_what_was_revoked(folder: Folder, applied: ClusterState) -> None:
     revoked = in_state(applied, "Subscription/portal-person", {"state": "revoked"})
-    assert plan(folder.load(), revoked).actions == ()
+    assert [type(action) for action in plan(folder.load(), revoked).actions] == [DeleteTopic]
     folder.replace(PORTAL, "  valid_until", "  withdrawn: true\n  valid_until")
     withdrawn = after(plan(folder.load(), revoked), revoked)
     folder.replace(PORTAL, "  withdrawn: true\n", "")
@@ -346,6 +405,7 @@ def test_only_what_the_same_workspace_applied_is_removed(folder: Folder, applied
     assert [str(action) for action in made.actions if action.sign == "-"] == [
         "catalogue Subscriber/portal",
         "catalogue Subscription/portal-person",
+        "topic view.portal-person.v1: 4 partitions, nobody subscribes to it",
     ]
     runtime = in_state(applied, "Subscription/portal-person", {}, managed_by="runtime")
     removed = [str(action) for action in plan(folder.load(), runtime).actions if action.sign == "-"]
@@ -383,7 +443,7 @@ def test_a_code_list_too_large_for_a_record_is_refused(folder: Folder) -> None:
 
 def test_a_plan_as_json_names_every_action(folder: Folder) -> None:
     made = plan(folder.load(), ClusterState()).json()
-    assert made["partitions"] == {"before": 0, "after": 37}
+    assert made["partitions"] == {"before": 0, "after": 45}
     assert {action["action"] for action in made["actions"]} == {
         "create_topic",
         "set_offsets",

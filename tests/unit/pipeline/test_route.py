@@ -1,22 +1,38 @@
-"""A shared record goes out to each view, projected and masked; a tombstone goes out as one."""
+"""A shared record goes out to the views that it passes, projected and masked; a key that leaves a view leaves it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bus.catalogue.avro_type import field_types
+from bus.catalogue.predicate import Predicate
 from bus.pipeline.codec import BadRecordError, Decoders, UnknownSchemaError, decoder, encoder
-from bus.pipeline.route import EntityRouter, Route, ViewOutput
+from bus.pipeline.memory import Memory
+from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
 from bus.wire import CloudEvent, Headers, frame
 
+if TYPE_CHECKING:
+    from bus.pipeline.record import Output
+
+SHARED = "shared.c.p"
+MEMBERS = "_bus.members.c.p"
 FULL = {
     "type": "record",
     "name": "p",
-    "fields": [{"name": "id", "type": "string"}, {"name": "phone", "type": "string"}],
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "phone", "type": "string"},
+        {"name": "division", "type": "string"},
+    ],
 }
 THIN = {"type": "record", "name": "p", "fields": [{"name": "id", "type": "string"}]}
+
+DOWNTOWN, LAKESIDE, WOODS = "320508", "320506", "320507"
+
+encode = encoder(5, FULL)
 
 
 def event() -> Headers:
@@ -28,9 +44,17 @@ class Shared:
     value: bytes | None
     partition: int = 6
     key: bytes | None = b"k"
-    topic: str = "shared.c.p"
+    topic: str = SHARED
     offset: int = 0
     headers: Headers = field(default_factory=event)
+
+
+def living_in(division: str, offset: int = 0, key: str = "k") -> Shared:
+    return Shared(encode({"id": key, "phone": "110", "division": division}), key=key.encode(), offset=offset)
+
+
+def deleted(offset: int = 0, key: str = "k") -> Shared:
+    return Shared(None, key=key.encode(), offset=offset)
 
 
 def whole(record: dict[str, Any]) -> dict[str, Any]:
@@ -41,40 +65,289 @@ def thin(record: dict[str, Any]) -> dict[str, Any]:
     return {"id": record["id"]}
 
 
-@pytest.fixture
-def stage() -> Route:
-    decoders = Decoders()
-    decoders.add(5, FULL)
-    views = [
-        ViewOutput("view.whole.v1", 4, b"c.p.v1", 1, whole, encoder(6, FULL)),
-        ViewOutput("view.thin.v2", 1, b"c.p.v1", 2, thin, encoder(7, THIN)),
-    ]
-    return Route({"shared.c.p": EntityRouter(views, decoders)})
+def everybody(topic: str = "view.whole.v1", topic_id: str = "A") -> ViewOutput:
+    return ViewOutput(topic, 4, b"c.p.v1", 1, whole, encoder(6, FULL), topic_id=topic_id)
 
 
-def test_each_view_gets_its_own_record_id_and_partition(stage: Route) -> None:
-    value = encoder(5, FULL)({"id": "1", "phone": "110"})
-    one, two = stage([Shared(value)])
+def district(division: str, topic_id: str = "A") -> ViewOutput:
+    """The view of a district: who lives there, and nothing but the id."""
+    lives_there = Predicate.model_validate({"field": "division", "eq": division})
+    return ViewOutput(f"view.{division}.v1", 1, b"c.p.v1", 1, thin, encoder(7, THIN), lives_there, topic_id)
+
+
+class Partition:
+    """Partition 6 of the entity, as a lane that owns it holds it."""
+
+    def __init__(self, *views: ViewOutput, position: int = 0, in_order: bool = False) -> None:
+        self.decoders = Decoders()
+        self.decoders.add(5, FULL)
+        self.memory = Memory()
+        self.kept: dict[bytes, bytes | None] = {}
+        self.in_order = in_order
+        self.adopt(*views, position=position)
+
+    def adopt(self, *views: ViewOutput, position: int) -> None:
+        """The catalogue says now that these are the views; live work stands at an offset."""
+        entity = EntityViews(views, self.decoders, field_types(FULL), MEMBERS, in_order=self.in_order)
+        changes = self.memory.adopt(entity.topic_ids, position)
+        self.router = PartitionRouter(entity, 6, self.memory)
+        self._written(self.router.kept(changes))
+
+    def live(self, *records: Shared) -> list[tuple[str, str, bool]]:
+        return self._written(Route({(SHARED, 6): self.router})(records))
+
+    def scanned(self, *records: Shared, live_at: int = 0) -> list[tuple[str, str, bool]]:
+        made = self.router.scanned(records)
+        changes = self.memory.advance(records[-1].offset + 1, live_at)
+        self.router.refresh()
+        return self._written([*made, *self.router.kept(changes)])
+
+    def owned_by_another(self, *views: ViewOutput, changed: dict[bytes, int] | None = None) -> Partition:
+        """The lane, opened by another worker: it knows what was kept, and which keys changed after the views joined."""
+        other = Partition(in_order=self.in_order)
+        for key, value in self.kept.items():
+            other.memory.take(key, value)
+        other.memory.changed.update(changed or {})
+        other.kept = dict(self.kept)
+        other.adopt(*views, position=0)
+        return other
+
+    def _written(self, outputs: list[Output]) -> list[tuple[str, str, bool]]:
+        """What goes to the views: view, key, and whether it is a record (else a tombstone)."""
+        self.kept |= {output.key or b"": output.value for output in outputs if output.topic == MEMBERS}
+        assert all(output.partition == 6 for output in outputs if output.topic == MEMBERS)
+        return [
+            (output.topic.split(".")[1], (output.key or b"").decode(), output.value is not None)
+            for output in outputs
+            if output.topic != MEMBERS
+        ]
+
+
+# What every view gets.
+
+
+def test_each_view_gets_its_own_record_id_and_partition() -> None:
+    again = ViewOutput("view.thin.v2", 1, b"c.p.v1", 2, thin, encoder(7, THIN))
+    router = Partition(everybody(), again).router
+    one, two = Route({(SHARED, 6): router})([living_in(DOWNTOWN)])
 
     assert [(each.topic, each.partition, each.key) for each in (one, two)] == [
         ("view.whole.v1", 2, b"k"),
         ("view.thin.v2", 0, b"k"),
     ]
-    assert decoder(FULL)(one.value or b"") == {"id": "1", "phone": "110"}
-    assert decoder(THIN)(two.value or b"") == {"id": "1"}
+    assert decoder(FULL)(one.value or b"") == {"id": "k", "phone": "110", "division": DOWNTOWN}
+    assert decoder(THIN)(two.value or b"") == {"id": "k"}
     assert [dict(each.headers)["ce_id"] for each in (one, two)] == [b"0/1/1/m1/v1", b"0/1/1/m1/v2"]
 
 
-def test_a_tombstone_goes_to_every_view(stage: Route) -> None:
-    assert [(each.topic, each.value) for each in stage([Shared(None)])] == [
-        ("view.whole.v1", None),
-        ("view.thin.v2", None),
+def test_a_tombstone_goes_to_every_unfiltered_view() -> None:
+    assert Partition(everybody(), everybody("view.more.v1")).live(deleted()) == [
+        ("whole", "k", False),
+        ("more", "k", False),
     ]
 
 
-def test_a_schema_that_is_not_at_hand_is_asked_for_and_garbage_is_bad(stage: Route) -> None:
+def test_a_schema_that_is_not_at_hand_is_asked_for_and_garbage_is_bad() -> None:
+    partition = Partition(everybody())
     with pytest.raises(UnknownSchemaError):
-        stage([Shared(frame(99) + b"x")])
+        partition.live(Shared(frame(99) + b"x"))
     with pytest.raises(BadRecordError):
-        stage([Shared(frame(5) + b"\xff")])
-    assert stage([]) == []
+        partition.live(Shared(frame(5) + b"\xff"))
+    assert Route({})([]) == []
+
+
+# Filters: entering, staying, leaving.
+
+
+def test_a_resident_who_moves_leaves_one_district_and_enters_the_other() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE), district(WOODS))
+
+    assert partition.live(living_in(DOWNTOWN)) == [(DOWNTOWN, "k", True)]
+    assert partition.live(living_in(LAKESIDE)) == [(LAKESIDE, "k", True), (DOWNTOWN, "k", False)]
+
+
+def test_a_move_there_and_back_in_one_batch_is_told_step_by_step() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE))
+
+    told = partition.live(living_in(DOWNTOWN), living_in(LAKESIDE), living_in(DOWNTOWN))
+
+    assert [each for each in told if each[0] == DOWNTOWN] == [
+        (DOWNTOWN, "k", True),
+        (DOWNTOWN, "k", False),
+        (DOWNTOWN, "k", True),
+    ]
+    assert [each for each in told if each[0] == LAKESIDE] == [(LAKESIDE, "k", True), (LAKESIDE, "k", False)]
+
+
+def test_a_view_that_never_had_the_key_hears_nothing_of_it_not_even_its_deletion() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE), everybody())
+    partition.live(living_in(DOWNTOWN))
+
+    assert partition.live(deleted()) == [("whole", "k", False), (DOWNTOWN, "k", False)]
+    assert partition.live(deleted(key="unknown")) == [("whole", "unknown", False)]
+
+
+def test_membership_is_written_only_when_it_changes() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE))
+    partition.live(living_in(DOWNTOWN))
+    assert partition.kept.pop(b"k") == b"\x02"  # the number of one view, in one byte
+
+    partition.live(living_in(DOWNTOWN))
+    assert b"k" not in partition.kept
+    partition.live(living_in(LAKESIDE))
+    assert partition.kept.pop(b"k") == b"\x01"
+    partition.live(living_in("320999"))
+    assert partition.kept.pop(b"k", "not written") is None
+
+
+def test_a_lanes_next_owner_knows_who_was_in_which_view() -> None:
+    views = district(DOWNTOWN), district(LAKESIDE)
+    partition = Partition(*views)
+    partition.live(living_in(DOWNTOWN))
+
+    assert partition.owned_by_another(*views).live(deleted()) == [(DOWNTOWN, "k", False)]
+
+
+def test_a_call_that_failed_has_changed_nothing() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE))
+    partition.live(living_in(DOWNTOWN))
+    with pytest.raises(UnknownSchemaError):
+        partition.live(living_in(LAKESIDE), Shared(frame(99) + b"x"))
+
+    assert partition.live(living_in(LAKESIDE)) == [(LAKESIDE, "k", True), (DOWNTOWN, "k", False)]
+
+
+def test_a_view_that_is_gone_gets_nothing_and_is_never_taken_for_a_newer_one() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE))
+    partition.live(living_in(DOWNTOWN))
+
+    partition.adopt(district(LAKESIDE), district(WOODS), position=1)  # one leaves, and another comes
+    assert partition.live(living_in(LAKESIDE, 1)) == [(LAKESIDE, "k", True)]
+
+
+# Filling a view that is new.
+
+
+def test_a_new_view_is_filled_with_what_was_there_before_it() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0, "a"), living_in(LAKESIDE, 1, "b"), living_in(DOWNTOWN, 2, "c")]
+    partition.live(*history)
+    partition.adopt(everybody(), district(DOWNTOWN), position=3)
+
+    assert partition.scanned(*history) == [(DOWNTOWN, "a", True), (DOWNTOWN, "c", True)]
+    assert not partition.memory.filling
+    assert partition.live(living_in(LAKESIDE, 3, "a")) == [("whole", "a", True), (DOWNTOWN, "a", False)]
+
+
+def test_a_view_of_an_entity_that_nobody_has_read_yet_needs_no_filling() -> None:
+    assert not Partition(district(DOWNTOWN)).memory.filling
+
+
+def test_what_changes_while_a_view_is_filled_reaches_it_at_once_and_is_not_overwritten_by_the_scan() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0), living_in(DOWNTOWN, 1)]
+    partition.live(*history)
+    partition.adopt(everybody(), district(DOWNTOWN), district(LAKESIDE), position=2)
+
+    assert partition.scanned(history[0]) == [(DOWNTOWN, "k", True)]
+    assert partition.live(living_in(LAKESIDE, 2)) == [
+        ("whole", "k", True),
+        (LAKESIDE, "k", True),
+        (DOWNTOWN, "k", False),
+    ]
+    assert partition.scanned(history[1]) == []
+
+
+def test_a_key_that_left_before_the_scan_came_to_it_is_never_told() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0)]
+    partition.live(*history)
+    partition.adopt(everybody(), district(DOWNTOWN), position=1)
+    partition.live(deleted(1))
+
+    assert partition.scanned(*history) == []
+
+
+def test_the_scan_tells_of_entering_and_leaving_too() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0), living_in(LAKESIDE, 1), living_in(DOWNTOWN, 2), deleted(3)]
+    partition.live(*history)
+    partition.adopt(everybody(), district(DOWNTOWN), position=4)
+
+    assert [has for _, _, has in partition.scanned(*history)] == [True, False, True, False]
+
+
+def test_the_next_owner_goes_on_where_the_scan_stood_and_knows_what_changed_since_the_view_joined() -> None:
+    views = everybody(), district(DOWNTOWN)
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0, "a"), living_in(DOWNTOWN, 1, "b"), living_in(DOWNTOWN, 2, "c")]
+    partition.live(*history)
+    partition.adopt(*views, position=3)
+    partition.scanned(history[0])
+    partition.live(living_in(LAKESIDE, 3, "b"))
+
+    other = partition.owned_by_another(*views, changed={b"b": 3})
+    [progress] = other.memory.filling.values()
+    assert (progress.next, progress.until) == (1, 3)
+    assert other.scanned(*history) == [(DOWNTOWN, "c", True)]
+
+
+def test_a_view_that_comes_while_another_is_filled_is_filled_from_the_start() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0, "a"), living_in(LAKESIDE, 1, "b"), living_in(LAKESIDE, 2, "c")]
+    partition.live(*history[:2])
+    partition.adopt(everybody(), district(LAKESIDE), position=2)
+    partition.scanned(history[0])
+    partition.live(history[2])
+    partition.adopt(everybody(), district(LAKESIDE), district(DOWNTOWN), position=3)
+
+    assert partition.scanned(*history) == [(DOWNTOWN, "a", True), (LAKESIDE, "b", True)]
+    assert not partition.memory.filling
+
+
+def test_a_change_between_two_joinings_is_scanned_for_the_later_one_only() -> None:
+    partition = Partition(everybody())
+    history = [living_in(DOWNTOWN, 0), living_in(DOWNTOWN, 1)]
+    partition.live(history[0])
+    first = district(DOWNTOWN)
+    partition.adopt(everybody(), first, position=1)
+    assert partition.live(history[1])[1:] == [(DOWNTOWN, "k", True)]
+    second = ViewOutput(
+        "view.second.v1", 1, b"c.p.v1", 1, thin, encoder(7, THIN), Predicate(field="division", prefix="3205"), "A"
+    )
+    partition.adopt(everybody(), first, second, position=2)
+
+    assert partition.scanned(*history) == [("second", "k", True), ("second", "k", True)]
+
+
+def test_a_topic_made_anew_under_its_old_name_is_filled_anew() -> None:
+    partition = Partition(district(DOWNTOWN))
+    partition.live(living_in(DOWNTOWN, 0))
+    partition.adopt(district(DOWNTOWN, topic_id="B"), position=1)
+
+    assert partition.scanned(living_in(DOWNTOWN, 0)) == [(DOWNTOWN, "k", True)]
+
+
+def test_a_view_of_events_gets_all_of_them_in_order_and_live_ones_when_the_scan_has_caught_up() -> None:
+    partition = Partition(everybody(), in_order=True)
+    history = [living_in(DOWNTOWN, offset) for offset in range(5)]
+    partition.live(*history[:2])
+    partition.adopt(everybody(), district(DOWNTOWN), position=2)
+
+    assert partition.live(history[2]) == [("whole", "k", True)]
+    assert partition.scanned(history[0], history[1], live_at=3) == [(DOWNTOWN, "k", True)] * 2
+    assert partition.memory.filling, "one more has come meanwhile"
+    assert partition.scanned(history[2], live_at=3) == [(DOWNTOWN, "k", True)]
+    assert not partition.memory.filling
+    assert partition.live(history[3]) == [("whole", "k", True), (DOWNTOWN, "k", True)]
+
+
+def test_the_state_of_a_view_can_be_read_by_others() -> None:
+    partition = Partition(everybody())
+    partition.adopt(everybody(), district(DOWNTOWN), position=10)
+
+    assert partition.kept[b"\xffview.320508.v1"] == (
+        b'{"state":"filling","next":0,"until":10,"number":2,"topic_id":"A"}'
+    )
+    partition.scanned(living_in(LAKESIDE, 9))
+    assert b'"state":"live"' in (partition.kept[b"\xffview.320508.v1"] or b"")
