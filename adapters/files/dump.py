@@ -32,6 +32,10 @@ MOST_REJECTS: Final = 200_000
 PARQUET: Final = "(format parquet, compression lz4_raw, row_group_size 40960)"
 
 
+MOST_BYTES: Final = 4 << 20
+"""Of a record in the clean file; see `LONGEST_RECORD`. The engine's buffers are many times that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A dump that was read.
@@ -133,7 +137,7 @@ class Dump:
         told = ", ".join([f"{LINE[1:-1]!r}: 'bigint'", *(f"'c{number}': 'varchar'" for number in range(len(columns)))])
         read = (
             f"read_csv({literal(self._clean)}, auto_detect=false, header=false, delim={literal(mark)}, quote='\"',"
-            f" escape='\"', new_line='\\n', nullstr='', allow_quoted_nulls=false, max_line_size=67108864,"
+            f" escape='\"', new_line='\\n', nullstr='', allow_quoted_nulls=false, max_line_size={MOST_BYTES},"
             f" columns={{{told}}})"
         )
         form = f"nullif({{}}, {literal(NULL)})" if records.nulls_marked else "{}"
@@ -167,7 +171,9 @@ class Dump:
         return Reject(line, rule, f"line {line}: {reason}", field, key_known=not in_key)
 
     def _refuse_bad(self, rejects: list[Reject], rows: int) -> None:
-        if not rejects or (rows and len(rejects) <= max(FREE_REJECTS, self._config.max_rejected_share * rows)):
+        if not rejects or (
+            rows and len(rejects) <= max(FREE_REJECTS, self._config.max_rejected_share * (rows + len(rejects)))
+        ):
             return
         first = min(rejects, key=lambda reject: reject.line)
         raise DumpRefusedError(
@@ -237,8 +243,12 @@ def rows_of(path: Path, engine: Engine, config: DatasetConfig) -> str:
     return f"(select {fields} from {parquet(path)})"
 
 
-def lines_of(path: Path, wanted: Iterable[int]) -> dict[int, bytes]:
-    """Lines of a file by their numbers, as they stand in it."""
-    numbers = set(wanted)
+def lines_of(path: Path, rejects: Iterable[Reject]) -> dict[int, bytes]:
+    """Rejected rows by their first line, as they stand in the file."""
+    first = {reject.line + more: reject.line for reject in rejects for more in range(reject.lines)}
+    found: dict[int, bytes] = {}
     with path.open("rb") as opened:
-        return {number: line.rstrip(b"\r\n") for number, line in enumerate(opened, 1) if number in numbers}
+        for number, line in enumerate(opened, 1):
+            if number in first:
+                found[first[number]] = found.get(first[number], b"") + line
+    return {number: lines.rstrip(b"\r\n") for number, lines in found.items()}

@@ -5,8 +5,8 @@
     rows-…, changes-…, rejects-…   their files
 
 Every step is one rename. Before a unit's first event goes out its journal entry is durable, so a cut unit comes again
-row for row the same. When it is durable, in this order: state.json takes it in; the dump moves to done/; the entry goes;
-files that nothing names any more go. A crash between any two of them is mended at the next start by doing the rest.
+row for row the same. When it is durable, in this order: state.json takes it in; the dump moves to done/; its entry
+goes; files that nothing names any more go. A crash between two of them is mended at the next start by doing the rest.
 
 The position on Kafka decides: a state that does not fit it (lost, older, or newer) is not believed. Then every dataset
 goes out once more as a bracketed snapshot of what is the newest known: the state's rows, the last dump in done/, or the

@@ -209,7 +209,7 @@ class Preparer:
 
     @staticmethod
     def _rejects(candidate: Candidate, loaded: Loaded, target: Path) -> Path:
-        originals = lines_of(candidate.path, (reject.line for reject in loaded.rejects))
+        originals = lines_of(candidate.path, loaded.rejects)
         try:
             with target.open("w", encoding="utf-8") as sink:
                 for reject in loaded.rejects:

@@ -1,8 +1,8 @@
 """From the bytes of a dump to whole records, each with its line number; what is not one is told apart by its line.
 
 The good records are written to a clean file in UTF-8 that the engine reads without a fault: a line number, then the
-fields as they came. A bad row costs itself and nothing else: a stray quote would swallow the rows behind it, so a
-record that does not come out right is rejected by its first line, and reading goes on with the next.
+fields as they came. A bad row costs itself and nothing else: a quote that is never closed would swallow the rows behind
+it, so such a record is rejected by its first line, and reading goes on with the next.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import csv
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from adapters.files.faults import DumpRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +34,13 @@ MOST_LINES: Final = 200
 """Lines of one record, through line breaks inside quotes."""
 
 
+LONGEST_LINE: Final = 1 << 22
+"""Bytes; a file with a longer one is no table."""
+
+LONGEST_RECORD: Final = 1 << 20
+"""Characters; at most 4 MiB in the clean file, which is what the engine is told to expect."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A row that cannot be read.
@@ -42,6 +51,7 @@ class Reject:
         reason: one sentence, without values.
         field: that breaks it; empty if it is the whole row.
         key_known: its key could be read.
+        lines: that it takes.
     """
 
     line: int
@@ -49,6 +59,7 @@ class Reject:
     reason: str
     field: str = ""
     key_known: bool = False
+    lines: int = 1
 
 
 class Records:
@@ -83,10 +94,19 @@ class Records:
         )
 
     def take(self, data: bytes, *, last: bool = False) -> None:
-        """Take the next bytes in; `last` of the file."""
+        """Take the next bytes in; `last` of the file.
+
+        Raises:
+            DumpRefusedError: a line without an end.
+        """
         data = self._rest + data
         cut = len(data) if last else data.rfind(b"\n") + 1
         self._rest, data = data[cut:], data[:cut]
+        if len(self._rest) > LONGEST_LINE:
+            raise DumpRefusedError(
+                f"line {self._line + len(self._carry)} has no end: more than {LONGEST_LINE >> 20} MiB",
+                fix="write it as CSV, a row a line",
+            )
         if last:
             data = data.removesuffix(b"\x1a")  # as DOS programs end a text
         try:
@@ -96,7 +116,8 @@ class Records:
             return
         text = text.replace("\r\n", "\n")
         lines = text.removesuffix("\n").split("\n") if text else []
-        if self._carry or not (self._plain(text, lines) or self._quoted(text, lines)):
+        long = len(text) > LONGEST_RECORD and any(len(line) > LONGEST_RECORD for line in lines)
+        if self._carry or long or not (self._plain(text, lines) or self._quoted(text, lines)):
             self._one_by_one([*self._carry, *lines], last=last)
 
     def _decoded(self, data: bytes) -> Iterable[str | None]:
@@ -195,13 +216,18 @@ class Records:
                 return None
             self._reject("quotes", "a quote is not closed, or stands where none may stand")
             return None, 1
+        if sum(map(len, row)) > LONGEST_RECORD:
+            self._reject("columns", f"longer than {LONGEST_RECORD} characters")
+            return None, 1
         if "\0" in "".join(row) or NULL in row:
             self._reject("encoding", "a control character stands in it")
             return None, 1
         if len(row) != self._fields:
-            self._reject("columns", f"{len(row)} columns; the header has {self._fields}")
-            return None, 1
+            # Whole, as its quotes say: a line out of the middle of a text must not be taken for a row.
+            self._reject("columns", f"{len(row)} columns; the header has {self._fields}", reader.line_num)
+            return None, reader.line_num
         return row, reader.line_num
 
-    def _reject(self, rule: str, reason: str) -> None:
-        self.rejects.append(Reject(self._line, rule, f"line {self._line}: {reason}"))
+    def _reject(self, rule: str, reason: str, lines: int = 1) -> None:
+        place = f"line {self._line}" if lines == 1 else f"lines {self._line}-{self._line + lines - 1}"
+        self.rejects.append(Reject(self._line, rule, f"{place}: {reason}", lines=lines))
