@@ -205,14 +205,17 @@ class PartitionRouter:
             canonical = None if value is None else decode(wire.schema_id(value), value)
             if unfiltered:
                 headers = dict(record.headers)
-                made += [target.output(record, headers, canonical) for target in unfiltered]
+                for target in unfiltered:
+                    made.append(target.output(record, headers, canonical))  # noqa: PERF401  mostly there is only one
             if filtered:
                 hits = () if canonical is None else views.views.matches(canonical)
                 if hits or self._known(record, changes):
                     self._move(record, canonical, hits, views, made, changes)
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
-        return made + self._settle(changes)
+        if changes:
+            made += self._settle(changes)
+        return made
 
     def scanned(self, records: Sequence[InputRecord]) -> list[Output]:
         """The outputs of older records to the views that are being filled; see `_Numbered.open_to`.
@@ -225,7 +228,8 @@ class PartitionRouter:
         if self._filling is not None:
             for record in records:
                 self._scan(record, self._filling, made, changes)
-        return made + self._settle(changes)
+        made += self._settle(changes)
+        return made
 
     def _scan(self, record: InputRecord, views: _Numbered, made: list[Output], changes: Changes) -> None:
         changed_at = self._memory.changed.get(record.key or b"", -1)
