@@ -92,3 +92,8 @@ class Settings(BaseModel):
                 f"{name}: {first['msg'].removeprefix('Value error, ')}",
                 where=f"option --{name.replace('_', '-')} or {ENVIRONMENT.get(name, name)}",
             ) from None
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that hand these settings on to a process of one's own; a password is among them."""
+        values = self.model_dump() | self.kafka.model_dump() | {"password": self.kafka.password.get_secret_value()}
+        return {variable: str(values[name]) for name, variable in ENVIRONMENT.items() if values[name] not in (None, "")}

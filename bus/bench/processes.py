@@ -46,11 +46,7 @@ class Measured:
     """
 
     def __init__(self, arguments: list[str], settings: Settings, log: Path) -> None:
-        environment = os.environ | {
-            "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
-            "BUS_REGISTRY_URL": settings.registry_url,
-            "BUS_ID": settings.bus_id,
-        }
+        environment = os.environ | settings.environment()
         self._log = log
         with log.open("ab") as opened:
             self._begin = opened.tell()

@@ -17,7 +17,7 @@ import psycopg
 from bus import wire
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.workspace import default_workspace
-from bus.config import Settings
+from bus.config import Connection, Settings
 from bus.demo.portal import TOPIC, Portal
 from bus.demo.proof import compare, expected_state
 from bus.demo.register import Register
@@ -77,10 +77,21 @@ class City:
         folder: for the broker's data, configurations and logs.
         rows: people in the register at the start.
         seed: of the people and their changes.
+        kafka: the broker, if not a plain one.
+        connection: how to reach it, once it runs; by default its own listener, without a login.
     """
 
-    def __init__(self, folder: Path, *, rows: int = 300, seed: int = 320500) -> None:
-        self.kafka = EmbeddedKafka(folder / "kafka")
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows: int = 300,
+        seed: int = 320500,
+        kafka: EmbeddedKafka | None = None,
+        connection: Connection | None = None,
+    ) -> None:
+        self.kafka = kafka or EmbeddedKafka(folder / "kafka")
+        self._connection = connection
         self.postgres = PostgresServer()
         self.processes = BusProcesses(folder)
         self.settings = Settings()
@@ -96,7 +107,7 @@ class City:
         self._stack.callback(self.kafka.stop)
         self._stack.push(self.postgres)
         self._stack.enter_context(self.processes)
-        settings = Settings.load({}, bootstrap=self.kafka.bootstrap)
+        settings = Settings(kafka=self._connection or Connection(bootstrap=self.kafka.bootstrap))
         registry = self._stack.enter_context(RegistryThread(settings.kafka))
         self.settings = settings.model_copy(update={"registry_url": registry.url})
         await apply_workspace(None, self.settings)

@@ -109,11 +109,7 @@ class BusProcesses:
     def start(self, settings: Settings, *arguments: str) -> BusProcess:
         """Start `bus ARGUMENTS…` on the cluster and the registry of the settings."""
         environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT.values()}
-        environment |= {
-            "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
-            "BUS_REGISTRY_URL": settings.registry_url,
-            "BUS_ID": settings.bus_id,
-        }
+        environment |= settings.environment()
         log = self._folder / f"{len(self.started):02d}-{'-'.join(arguments[:2])}.log"
         process = BusProcess(arguments, environment, log)
         self.started.append(process)
