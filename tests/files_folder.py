@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from adapters.files import FilesAdapter
@@ -58,12 +60,17 @@ class DumpFolder:
         self, units: int = 1, *, adapter: FilesAdapter | None = None, acknowledge: bool = True
     ) -> list[Batch]:
         """Read so many units from where it stands, as a bus that has each on Kafka."""
+        found: list[Batch] = []
         chosen = adapter or self.adapter()
-        async with Reading(chosen, ["people"], self.position, acknowledge=acknowledge) as reading:
-            await reading.until(lambda: sum(batch.last for batch in reading.batches) >= units, what=f"{units} units")
-            if acknowledge:
-                self.position = position_after(reading.batches[-1])
-        return reading.batches
+        async with asyncio.timeout(20), aclosing(chosen.read(["people"], self.position)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                found.append(batch)
+                if acknowledge:
+                    self.position = position_after(batch)
+                    await chosen.acknowledge(self.position)
+                if sum(each.last for each in found) == units:
+                    break
+        return found
 
     def read(self, adapter: FilesAdapter | None = None, *datasets: str) -> Reading:
         """Read from where it stands, for as long as the test wants."""

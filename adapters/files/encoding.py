@@ -39,7 +39,7 @@ def encoding_of(path: Path, declared: str) -> str:
         return declared or "utf-8"
     is_utf8 = bom or _share_of_utf8(sample) >= MOSTLY
     if declared:
-        if is_utf8 != (declared == "utf-8"):
+        if (declared == "utf-8") != is_utf8 and (not is_utf8 or bom or _has_wide(sample)):
             _refuse_declared(path, declared, "utf-8" if is_utf8 else _guess(sample))
         return declared
     if is_utf8:
@@ -83,6 +83,11 @@ def _share_of_utf8(lines: list[bytes]) -> float:
             continue
         good += 1
     return good / len(lines) if lines else 1.0
+
+
+def _has_wide(lines: list[bytes]) -> bool:
+    """A Chinese character in UTF-8, three bytes: two letters of GB18030 may look like other UTF-8 by chance."""
+    return any(max(line.decode("utf-8", "ignore"), default="") >= "\u0800" for line in lines)
 
 
 def _guess(lines: list[bytes]) -> str:

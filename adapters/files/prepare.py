@@ -95,9 +95,10 @@ class Preparer:
         known = self._ledger.known(dataset)
         if known.due is not Due.NOW or dataset in self._unmended:
             return None
-        if known.rows_file and known.fingerprint == self._config.datasets[dataset].fingerprint:
-            return self._again(dataset, known)
         done = self._inbox.last_done(dataset)
+        newest = done is None or done[0] <= known.number
+        if newest and known.rows_file and known.fingerprint == self._config.datasets[dataset].fingerprint:
+            return self._again(dataset, known)
         if done is None:
             self._unmended.add(dataset)
             return None
@@ -238,8 +239,9 @@ class Preparer:
         self, candidate: Candidate, way: tuple[Kind, Due], digests: dict[str, str], rows_file: str, rows: int
     ) -> Unit:
         number, (kind, due) = self._ledger.number + 1, way
-        content = json.dumps([candidate.dataset, kind, sorted(digests.items())]).encode()
         told = {name.partition("-")[0]: name for name in digests}
+        published = [digests[name] for role, name in sorted(told.items()) if role != "rows" or kind is not Kind.CHANGES]
+        content = json.dumps([candidate.dataset, kind, published]).encode()
         return Unit(
             number=number,
             name=f"{number:08d}-{hashlib.sha256(content).hexdigest()[:16]}",
