@@ -128,7 +128,8 @@ class Register:
         row = self._any()
         person = dict(self._rows[row])
         division = self._random.choice(list(DIVISIONS))
-        changed = person | {"jzdz": self._people.address(division), "lxdh": self._people.phone()}
+        moved = {"xzqhdm": division} if self._random.random() < 0.5 else {}
+        changed = person | {"jzdz": self._people.address(division), "lxdh": self._people.phone()} | moved
         dice = self._random.random()
         if dice < 0.03:
             changed = self._people.spoil(changed)
