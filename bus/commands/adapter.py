@@ -59,8 +59,8 @@ def list_adapters(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for kind, error in missing.items():
-        click.echo(f"{kind:12} not usable yet: {error.fix}")
+    for kind, lacking in missing.items():
+        click.echo(f"{kind:12} not usable yet: {lacking.fix}")
     for kind, told in found.items():
         abilities = ", ".join(name.replace("_", " ") for name, value in told.items() if value is True)
         click.echo(f"{kind:12} {abilities}; typically {told['latency_seconds']:g} s behind")

@@ -1,4 +1,4 @@
-"""Dumps through the adapter's runtime onto a real Kafka: exactly once, whole after a cut, rejects in the dead letters."""
+"""Dumps through the adapter's runtime onto a real Kafka: exactly once, whole after a cut, rejects told."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -242,7 +243,7 @@ async def test_a_file_that_is_still_being_written_is_left_until_it_stays(dumps: 
                 writing.write(f"{number},甲,30\n")
                 writing.flush()
                 size = path.stat().st_size
-                await until(lambda: adapter._inbox.arrivals(), within=5)
+                await until(adapter._inbox.arrivals, within=5)
                 assert size == path.stat().st_size
                 assert reading.batches == []
             findings = await dumps.adapter(ready="settle").check(["people"], {"people": ("number",)})
@@ -310,7 +311,8 @@ async def test_a_full_disk_loses_nothing_and_says_so(
     rows: dict[str, str | None] = {f"{number * 7919:08d}": f"名{number * 104729}" for number in range(20_000)}
     dumps.drop("people-1.csv", rows)
 
-    run = subprocess.run(
+    run = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-c", FULL, str(dumps.folder), str(limit)],
         capture_output=True, text=True, check=False, cwd=request.config.rootpath, timeout=60,
     )  # fmt: skip
