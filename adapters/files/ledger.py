@@ -126,6 +126,7 @@ class Ledger:
         self._state = self._load_state()
         self.units = self._load_units()
         self._finish()
+        self._clean()
 
     def close(self) -> None:
         """Let the folder go; also twice."""
@@ -209,13 +210,17 @@ class Ledger:
     @property
     def number(self) -> int:
         """The highest number that was given to a unit."""
-        given = self._state.number if self._state else 0
-        return max([given, *(unit.number for unit in self.units)])
+        with self._lock:
+            given = self._state.number if self._state else 0
+            return max([given, *(unit.number for unit in self.units)])
 
     @property
     def tip(self) -> str:
         """Name of the last unit, durable or on its way."""
-        return self.units[-1].name if self.units else self._state.unit if self._state else ""
+        with self._lock:
+            if self.units:
+                return self.units[-1].name
+            return self._state.unit if self._state else ""
 
     def known(self, dataset: str) -> Known:
         """A dataset once all units on their way are durable."""
@@ -286,18 +291,30 @@ class Ledger:
             except OSError as error:
                 raise no_room(self._inbox.folder, error) from None
             self.units.remove(unit)
-        self._clean()
+        self._clean(durable)
 
-    def _clean(self) -> None:
-        """Remove files that nothing names any more."""
+    def _clean(self, up_to: int | None = None) -> None:
+        """Remove files that nothing names any more.
+
+        Args:
+            up_to: number of the last unit whose files may go, while the next one is being prepared in another thread:
+                its files are there before its entry names them.
+        """
         named = {f"unit-{unit.number:08d}.json" for unit in self.units} | {STATE, "lock"}
         named |= {name for unit in self.units for name in unit.digests}
         named |= {each.rows_file for each in self._state.datasets.values()} if self._state else set()
         entries = [path for path in self.folder.iterdir() if path.is_file() and path.name not in named]
+        if up_to is not None:
+            entries = [path for path in entries if 0 < _number_of(path.name) <= up_to]
         for path in sorted(entries, key=lambda path: not path.name.startswith("unit-")):
             path.unlink(missing_ok=True)
         if entries:
             sync_folder(self.folder)
+
+
+def _number_of(file: str) -> int:
+    """Of the unit that a file belongs to; 0 if it belongs to none."""
+    return unit_number(file.partition("-")[2].partition(".")[0])
 
 
 def _due(known: Known, *, fresh: bool) -> Known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.files.ledger import Ledger
 from bus.spi import Position, Snapshot
 from bus.testing.reading import position_after
 from tests.files_folder import HEADER, DumpFolder, changes, told
@@ -70,6 +71,24 @@ async def test_dumps_that_wait_for_kafka_are_compared_with_each_other(dumps: Dum
     dumps.position = position_after(batches[0])
     assert told(await dumps.take()) == [("u", "1", "丙")]
     assert dumps.names() == []
+
+
+async def test_what_is_being_prepared_is_left_alone_when_the_dump_before_it_is_done(dumps: DumpFolder) -> None:
+    dumps.drop("people-1.csv", {"1": "甲"})
+    (begin, rows, end) = await dumps.take(acknowledge=False)
+    dumps.position = position_after(rows)
+    ledger = Ledger(dumps.state, dumps.adapter()._inbox)
+    ledger.open()
+    being_prepared = dumps.state / "rows-00000002"
+    being_prepared.touch()
+    ledger.acknowledge(position_after(end))
+    assert being_prepared.exists()
+    ledger.close()
+
+    ledger.open()
+    assert not being_prepared.exists(), "what a crash left is removed"
+    ledger.close()
+    assert begin.unit == end.unit
 
 
 def lose(dumps: DumpFolder) -> None:
