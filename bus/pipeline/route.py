@@ -154,9 +154,9 @@ class _Numbered:
 
         The invariant of filling: a record that was scanned never overwrites a newer one. A view joins at offset N of
         shared: live work gives it every record from N on; the scan, which reads what lies below N in shared's order,
-        gives it no record of a key that has one at N or above. When the lane opens, those keys are found by reading
-        shared from N to its end, not only to where live work stands: the record that live work gave before may have
-        been compacted away, but then a newer one of the key lies further on.
+        gives it no record of a key that has one at N or above. While a lane is open it notes these keys as they pass;
+        when it opens, it finds them by reading shared from N to its end (not only to where live work stands, so that
+        nothing rests on what compaction has left in between).
         """
         open_to = [
             topics for (after, until), topics in self._spans.items() if after <= offset < until and changed_at < until

@@ -225,6 +225,15 @@ def test_a_view_that_is_gone_gets_nothing_and_is_never_taken_for_a_newer_one() -
     assert partition.live(living_in(LAKESIDE, 1)) == [(LAKESIDE, "k", True)]
 
 
+def test_nor_does_the_next_owner_take_it_for_a_newer_one() -> None:
+    partition = Partition(district(LAKESIDE), district(DOWNTOWN))
+    partition.live(living_in(DOWNTOWN))
+    partition.adopt(district(LAKESIDE), position=1)
+
+    other = partition.owned_by_another(district(LAKESIDE), district(WOODS))
+    assert other.live(living_in(LAKESIDE, 1)) == [(LAKESIDE, "k", True)]
+
+
 # Filling a view that is new.
 
 
