@@ -32,8 +32,11 @@ MOST_REJECTS: Final = 200_000
 PARQUET: Final = "(format parquet, compression lz4_raw, row_group_size 40960)"
 
 
-MOST_BYTES: Final = 4 << 20
+MOST_BYTES: Final = 2 << 20
 """Of a record in the clean file; see `LONGEST_RECORD`. The engine's buffers are many times that."""
+
+MOST_ORIGINAL: Final = 256 << 10
+"""Bytes of a rejected row that go to the dead letters; a broker takes no record of more than 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +254,4 @@ def lines_of(path: Path, rejects: Iterable[Reject]) -> dict[int, bytes]:
         for number, line in enumerate(opened, 1):
             if number in first:
                 found[first[number]] = found.get(first[number], b"") + line
-    return {number: lines.rstrip(b"\r\n") for number, lines in found.items()}
+    return {number: lines.rstrip(b"\r\n")[:MOST_ORIGINAL] for number, lines in found.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from adapters.files.faults import DumpRefusedError
@@ -37,8 +38,9 @@ MOST_LINES: Final = 200
 LONGEST_LINE: Final = 1 << 22
 """Bytes; a file with a longer one is no table."""
 
-LONGEST_RECORD: Final = 1 << 20
-"""Characters; at most 4 MiB in the clean file, which is what the engine is told to expect."""
+LONGEST_RECORD: Final = 1 << 17
+"""Characters; twice (before and after) three bytes of each still fit into what a broker takes as one record, 1 MB.
+Also the longest field that Python's `csv` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +131,23 @@ class Records:
                 yield None
 
     def _plain(self, text: str, lines: list[str]) -> bool:
-        """Lines without any quotes, all of them good: they go over as they are."""
+        """Lines without any quotes: each stands for itself, and the good ones go over as they are."""
         if '"' in text or (self._quote and self._quote in text) or "\r" in text or "\0" in text or NULL in text:
             return False
-        if [line.count(self._delimiter) for line in lines].count(self._fields - 1) < len(lines):
-            return False
-        if self._fields == 1 and "" in lines:
-            return False
-        mark = self._delimiter
-        self._sink.writelines([f"{number}{mark}{line}\n" for number, line in enumerate(lines, self._line)])
+        mark, others = self._delimiter, self._fields - 1
+        good = [
+            f"{number}{mark}{line}\n"
+            for number, line in enumerate(lines, self._line)
+            if line.count(mark) == others and line
+        ]
+        self._sink.writelines(good)
+        self.rows += len(good)
+        if len(good) < len(lines):
+            for number, line in enumerate(lines, self._line):
+                if line and (found := line.count(mark)) != others:
+                    reason = f"line {number}: {found + 1} columns; the header has {self._fields}"
+                    self.rejects.append(Reject(number, "columns", reason))
         self._line += len(lines)
-        self.rows += len(lines)
         return True
 
     def _quoted(self, text: str, lines: list[str]) -> bool:
@@ -203,30 +211,34 @@ class Records:
 
     def _record(self, lines: Sequence[str | None], at: int, *, last: bool) -> tuple[list[str] | None, int] | None:
         """The record that begins at a line, or None if it is bad, and its lines; None if more lines must come first."""
-        some: list[str] = []
-        for line in lines[at : at + MOST_LINES]:
-            if line is None:
-                break
-            some.append(line + "\n")
-        reader = self._reader(some)
-        try:
-            row = next(reader)
-        except csv.Error:
-            if reader.line_num == len(some) == len(lines) - at and len(some) < MOST_LINES and not last:
-                return None
-            self._reject("quotes", "a quote is not closed, or stands where none may stand")
-            return None, 1
-        if sum(map(len, row)) > LONGEST_RECORD:
-            self._reject("columns", f"longer than {LONGEST_RECORD} characters")
-            return None, 1
-        if "\0" in "".join(row) or NULL in row:
-            self._reject("encoding", "a control character stands in it")
-            return None, 1
-        if len(row) != self._fields:
+        first = lines[at] or ""
+        if (not self._quote or self._quote not in first) and "\r" not in first:
+            row, used = first.split(self._delimiter), 1
+        else:
+            some = takewhile(lambda line: line is not None, lines[at : at + MOST_LINES])
+            reader = self._reader(f"{line}\n" for line in some)
+            try:
+                row, used = next(reader), reader.line_num
+            except csv.Error:
+                if reader.line_num == len(lines) - at < MOST_LINES and not last:
+                    return None
+                self._reject("quotes", "a quote is not closed, or stands where none may stand")
+                return None, 1
+        if fault := self._fault_of(row):
             # Whole, as its quotes say: a line out of the middle of a text must not be taken for a row.
-            self._reject("columns", f"{len(row)} columns; the header has {self._fields}", reader.line_num)
-            return None, reader.line_num
-        return row, reader.line_num
+            self._reject(*fault, used)
+            return None, used
+        return row, used
+
+    def _fault_of(self, row: list[str]) -> tuple[str, str] | None:
+        """The rule that a record breaks, and how."""
+        if sum(map(len, row)) > LONGEST_RECORD:
+            return "columns", f"longer than {LONGEST_RECORD} characters"
+        if NULL in row or any("\0" in value for value in row):
+            return "encoding", "a control character stands in it"
+        if len(row) != self._fields:
+            return "columns", f"{len(row)} columns; the header has {self._fields}"
+        return None
 
     def _reject(self, rule: str, reason: str, lines: int = 1) -> None:
         place = f"line {self._line}" if lines == 1 else f"lines {self._line}-{self._line + lines - 1}"

@@ -114,3 +114,11 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory() -> Non
         read(b"x" * (6 << 20))
 
     assert "line 2 has no end" in str(refused.value)
+
+
+@pytest.mark.parametrize("chunk", [4_096, 1 << 20])
+def test_a_row_that_no_broker_would_take_is_rejected_alone(chunk: int) -> None:
+    records = read(b"1,a,x\n2," + b"b" * 200_000 + b",y\n3,c,z\n", chunk=chunk)
+
+    assert sorted(rows(records)) == [2, 4]
+    assert [reject.reason for reject in records.rejects] == ["line 3: longer than 131072 characters"]
