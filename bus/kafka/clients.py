@@ -180,13 +180,16 @@ def introduce(producer: Any, topics: Iterable[str]) -> None:
             producer.client.add_topic(topic)
 
 
-async def missing_topics(producer: Any, topics: Iterable[str]) -> set[str]:
-    """Which of these topics, as far as the producer has asked for them, the cluster says now that it does not have."""
+async def missing_topics(producer: Any, topics: Iterable[str]) -> set[str] | None:
+    """Which of these topics, as far as the producer has asked for them, the cluster says now that it does not have.
+
+    None while it says nothing.
+    """
     client = producer.client
     asked = client._topics & set(topics)  # noqa: SLF001  what it asks for is told nowhere else
     for _ in range(2):  # an update that is under way may have been asked for before
         if not await client.force_metadata_update():
-            return set()
+            return None
     return {topic for topic in asked if client.cluster.partitions_for_topic(topic) is None}
 
 

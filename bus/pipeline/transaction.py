@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 2.0
 """A transaction that takes longer may be writing to a topic that was deleted, which the client would try for ever."""
 
+MOST_LOOKS: Final = 6
+"""After so many, the broker answering each time, it is beyond its timeout: the broker has aborted it (10 s)."""
+
 MAX_TOPICS: Final = 200
 """Topics of one transaction: each costs the broker far more than a record does (design §3)."""
+
+
+class StuckTransactionError(DependencyError):
+    """A transaction did not come to its end in time."""
 
 
 class TopicGoneError(DependencyError):
@@ -65,14 +72,15 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
 
     Raises:
         KafkaError: nothing was written that a read-committed reader will see.
-        TopicGoneError: likewise.
+        TopicGoneError, StuckTransactionError: likewise.
     """
     clients.refuse_fenced(producer)
     await producer.begin_transaction()
     writing = asyncio.ensure_future(_write(producer, outputs, offsets, group, now_ms))
     try:
+        looks = 0
         while not (await asyncio.wait([writing], timeout=LOOK_SECONDS))[0]:
-            await _refuse_gone(producer, outputs)
+            looks = await _look(producer, outputs, looks)
         return writing.result()
     except BaseException:
         writing.cancel()
@@ -81,9 +89,16 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
         raise
 
 
-async def _refuse_gone(producer: Any, outputs: Sequence[Output]) -> None:
-    if gone := await clients.missing_topics(producer, {output.topic for output in outputs}):
+async def _look(producer: Any, outputs: Sequence[Output], looks: int) -> int:
+    """Whether there is still hope; how often in a row the broker has answered."""
+    gone = await clients.missing_topics(producer, {output.topic for output in outputs})
+    if gone is None:
+        return 0
+    if gone:
         raise TopicGoneError(", ".join(sorted(gone)), fix="have it made again: bus apply")
+    if looks >= MOST_LOOKS:
+        raise StuckTransactionError(f"not within {LOOK_SECONDS * MOST_LOOKS:.0f} s")
+    return looks + 1
 
 
 async def _write(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:

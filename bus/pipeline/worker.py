@@ -77,6 +77,7 @@ class Lanes(Service):
         self._admin = Admin(settings.kafka)
         self._reading = asyncio.Lock()
         self._look_at = math.inf
+        self._looked_at = -math.inf
         self.keeper = LaneKeeper(settings.kafka, self._loops)
         self._tasks: list[asyncio.Task[None]] = []
         super().__init__(**kwargs)
@@ -106,7 +107,9 @@ class Lanes(Service):
                 _log.warning("catalogue not read", error=error.detail)
 
     async def _look_again(self) -> None:
-        """A lane could not write: perhaps a topic of it was deleted, of a view that is gone or not."""
+        """A lane could not write: a topic of it was deleted, of a view that is gone or not. All lanes ask at once."""
+        if time.monotonic() < self._looked_at + FOLLOW_SECONDS:
+            return
         try:
             await self._read_catalogue()
         except DependencyError as error:
@@ -115,6 +118,7 @@ class Lanes(Service):
     async def _read_catalogue(self) -> None:
         async with self._reading:
             self._look_at = 0.0  # again, should this fail
+            self._looked_at = time.monotonic()
             catalogue = Catalogue.from_records(self._catalogue.items)
             lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
             wanted = view_topics(catalogue)

@@ -19,6 +19,7 @@ from bus.kafka.embedded import EmbeddedKafka
 from bus.kafka.partitions import partition_of
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import encoder
+from bus.pipeline.transaction import MAX_TOPICS
 from bus.testing.districts import Districts, of_district, told, topic_of
 from bus.testing.processes import BusProcesses
 from bus.testing.registry_thread import RegistryThread
@@ -229,3 +230,18 @@ async def test_a_view_whose_topic_is_deleted_under_the_lanes_stops_nobody_and_is
     await hall.districts.subscribe(DOWNTOWN, LAKESIDE)
     await hall.settled(DOWNTOWN, LAKESIDE)
     assert of_district(hall.residents.people, DOWNTOWN) == told(await hall.districts.records(DOWNTOWN), DOWNTOWN)
+
+
+async def test_more_districts_than_a_transaction_may_write_to(hall: Hall) -> None:
+    divisions = [f"32{number:04}" for number in range(MAX_TOPICS + 10)]
+    await hall.districts.subscribe(*divisions)
+    hall.worker()
+    for number, division in enumerate(divisions):
+        await hall.residents.live_in(division, *names(5, 5 * number))
+    for number, division in enumerate(divisions[1:]):
+        await hall.residents.live_in(division, *names(2, 5 * number))
+
+    await hall.settled(*divisions[::30], divisions[-1])
+    await until(lambda: offsets_reached(hall), within=60, what="all routed")
+    moved_on = [await hall.districts.records(each) for each in divisions[1:-1:50]]
+    assert [sum(record.value is None for record in records) for records in moved_on] == [2] * len(moved_on)

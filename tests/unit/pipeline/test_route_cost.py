@@ -1,7 +1,7 @@
 """What routing costs: a record that matches nothing costs the same however many views there are.
 
 Measured as ratios in one process, the best of several runs each, with wide margins: a machine that is busy with other
-things must not fail them. The figures themselves stand in `bus/decisions/0008-filling-views-and-membership.md`.
+things must not fail them. The figures themselves stand in `bus/decisions/0009-filling-views-and-membership.md`.
 """
 
 from __future__ import annotations
