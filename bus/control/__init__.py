@@ -1,1 +1,1 @@
-"""What one elected process does: catalogue writes, health."""
+"""What operators and the elected control process do: the health of the bus, catalogue writes."""

@@ -1,0 +1,284 @@
+"""The rules by which a verdict is found: pure functions from what was seen to verdict, cause and next action.
+
+An adapter writes a heartbeat every 5 s whether its source has changes or not, so that quiet is told from dead; so does
+a worker. "No progress" is judged by who looks on: nothing was committed for some seconds while records waited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bus.control.health import Judged, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SILENT_SECONDS: Final = 20.0
+"""Heartbeats come every 5 s; after four that did not come, nobody is there."""
+
+WAITING_SECONDS: Final = 10.0
+"""Records that wait longer without any progress are stalled: after a killed worker, data flows again within 15 s."""
+
+UNMOVED_SECONDS: Final = 3.0
+"""What an onlooker must have seen without any progress; a lane's pace may be 1 s, its transaction 2 s."""
+
+OFFLINE_RECORDS: Final = 10_000
+"""A subscriber that many records behind is worth a word."""
+
+OK: Final = Judged()
+
+
+def worst(parts: Iterable[Judged]) -> Judged:
+    """The worst verdict of several, with its cause and action; of equals the first."""
+    return max(parts, key=lambda part: part.verdict.severity, default=OK)
+
+
+def told(judged: Judged) -> dict[str, Any]:
+    """The four fields, to be given on to a part."""
+    return {"verdict": judged.verdict, "code": judged.code, "cause": judged.cause, "action": judged.action}
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it: `12 s`, `4 min`, `3 h`, `2 d`."""
+    for unit, size, until in (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800)):
+        if seconds < until:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+# --- adapters ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterSeen:
+    """What is known of an adapter.
+
+    Attributes:
+        silent_seconds: since its last heartbeat; None if there never was one.
+        state, error, host, pid: as it told last.
+    """
+
+    name: str
+    silent_seconds: float | None = None
+    state: str = ""
+    error: str = ""
+    host: str = ""
+    pid: int | None = None
+
+
+def judge_adapter(seen: AdapterSeen) -> Judged:
+    """Dead, waiting for its source, or well; a quiet source is well."""
+    if seen.silent_seconds is None:
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="adapter-never",
+            cause=f"adapter {seen.name} has never been heard of",
+            action=f"start it: bus adapter run {seen.name}",
+        )
+    if seen.state in {"failed", "stopped"} or seen.silent_seconds > SILENT_SECONDS:
+        return _ended(seen, seen.silent_seconds)
+    if seen.state == "waiting":
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="adapter-waiting",
+            cause=f"adapter {seen.name} cannot go on ({seen.error or 'it starts again and again'}; {_where(seen)})",
+            action=f"see what it waits for: bus adapter check {seen.name}; it goes on by itself, nothing is lost",
+        )
+    if seen.state == "paused":
+        return Judged(
+            verdict=Verdict.PAUSED,
+            code="adapter-paused",
+            cause=f"adapter {seen.name} is paused",
+            action=f"let it go on: bus adapter resume {seen.name}",
+        )
+    return OK
+
+
+def _ended(seen: AdapterSeen, silent: float) -> Judged:
+    run = f"bus adapter run {seen.name}"
+    if seen.state == "failed":
+        return Judged(
+            verdict=Verdict.FAILED,
+            code="adapter-failed",
+            cause=f"adapter {seen.name} ended {span(silent)} ago with {seen.error} ({_where(seen)})",
+            action=f"see why: bus adapter check {seen.name}; mend it, then {run}",
+        )
+    if seen.state == "stopped":
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="adapter-stopped",
+            cause=f"adapter {seen.name} was stopped {span(silent)} ago ({_where(seen)})",
+            action=f"start it: {run}",
+        )
+    return Judged(
+        verdict=Verdict.STALLED,
+        code="adapter-silent",
+        cause=f"adapter {seen.name} is dead or cut off: not heard of for {span(silent)} ({_where(seen)})",
+        action=f"look at process {seen.pid} on {seen.host} and its network; start it again: {run}",
+    )
+
+
+def _where(seen: AdapterSeen | WorkerSeen) -> str:
+    return f"{seen.host}, process {seen.pid}"
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSeen:
+    """What is known of a worker process; as of `AdapterSeen`.
+
+    Attributes:
+        failures: lane → what it failed of.
+        relieved: another worker is alive, who takes the lanes of a dead one.
+    """
+
+    name: str
+    silent_seconds: float
+    state: str = "running"
+    host: str = ""
+    pid: int | None = None
+    failures: Mapping[int, str] | None = None
+    relieved: bool = False
+
+
+def judge_worker(seen: WorkerSeen) -> Judged:
+    """Dead, with a failed lane, or well. That a dead one is missed is told by what lags."""
+    where = _where(seen)
+    gone = seen.state == "stopped" or seen.silent_seconds > SILENT_SECONDS
+    if gone and seen.relieved:
+        return Judged(cause=f"ended {span(seen.silent_seconds)} ago ({where}); others have its lanes")
+    if gone:
+        how = "was stopped" if seen.state == "stopped" else "is dead or cut off: not heard of for"
+        ago = f"{span(seen.silent_seconds)} ago" if seen.state == "stopped" else span(seen.silent_seconds)
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="worker-silent",
+            cause=f"the worker on {where} {how} {ago}, and no other runs",
+            action="start one: bus worker",
+        )
+    if seen.failures:
+        lane, reason = min(seen.failures.items())
+        lost = "LostPosition" in reason or "committed offset" in reason
+        return Judged(
+            verdict=Verdict.FAILED,
+            code="lane-failed",
+            cause=f"lane {lane} of the worker on {where} fails: {reason.splitlines()[0]}",
+            action="see its log for topic, partition and offset" + ("; a lost offset is never guessed" if lost else ""),
+        )
+    return OK
+
+
+# --- what flows -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSeen:
+    """How far a stage has read a topic.
+
+    Attributes:
+        topic: its input.
+        group: that holds its offsets.
+        missing: partitions without a committed offset, or with one that lies before the log's start.
+        lag: records to be read.
+        waiting_seconds: how long the oldest of them has been there.
+        unmoved_seconds: for how long an onlooker has seen no progress.
+        workers: how many are alive.
+    """
+
+    topic: str
+    group: str
+    missing: Sequence[int] = ()
+    lag: int = 0
+    waiting_seconds: float | None = None
+    unmoved_seconds: float = 0.0
+    workers: int = 1
+
+
+def judge_reader(seen: ReaderSeen) -> Judged:
+    """FAILED without an offset, STALLED with lag and no progress."""
+    if seen.missing:
+        numbers = ", ".join(map(str, sorted(seen.missing)))
+        return Judged(
+            verdict=Verdict.FAILED,
+            code="offset-missing",
+            cause=f"group {seen.group} has no valid offset on {seen.topic}, partition {numbers}",
+            action="never guess it: a new topic gets its offsets by `bus apply`, a lost one needs a new snapshot",
+        )
+    if not seen.lag:
+        return OK
+    waiting = seen.waiting_seconds or 0.0
+    if not seen.workers:
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="no-worker",
+            cause=f"{seen.lag:,} records wait on {seen.topic}, the oldest for {span(waiting)}: no worker runs",
+            action="start one: bus worker",
+        )
+    if waiting >= WAITING_SECONDS and seen.unmoved_seconds >= UNMOVED_SECONDS:
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="no-progress",
+            cause=f"{seen.lag:,} records wait on {seen.topic}, the oldest for {span(waiting)}, and none is taken",
+            action="look at the workers' logs for `lane opens again` or `lane FAILED`",
+        )
+    return OK
+
+
+def is_undecided(seen: ReaderSeen) -> bool:
+    """Whether only a longer look tells a stalled reader from a slow one."""
+    waits = seen.lag > 0 and not seen.missing and seen.workers > 0 and (seen.waiting_seconds or 0.0) >= WAITING_SECONDS
+    return waits and seen.unmoved_seconds < UNMOVED_SECONDS
+
+
+def judge_freshness(what: str, freshness: float | None, promise: float, owner: str) -> Judged:
+    """STALE past the promise.
+
+    Args:
+        what: `dataset gongan.population`.
+        freshness: everything up to so many seconds ago is there; None if it is not known.
+        promise: seconds.
+        owner: who promised.
+    """
+    if freshness is None or freshness <= promise:
+        return OK
+    return Judged(
+        verdict=Verdict.STALE,
+        code="past-promise",
+        cause=f"{what} is {span(freshness)} old; {span(promise)} were promised",
+        action=f"call {owner}" if owner else "look at what comes before it in the flow",
+    )
+
+
+def judge_view(topic: str, filled: float, *, exists: bool) -> Judged:
+    """FAILED without its topic; a view that is being filled is well, and says so."""
+    if not exists:
+        return Judged(
+            verdict=Verdict.FAILED,
+            code="topic-missing",
+            cause=f"{topic} does not exist: nothing is routed to it",
+            action="have it made again: bus apply",
+        )
+    if filled < 1.0:
+        return Judged(code="filling", cause=f"being filled with what was there before it: {filled:.0%}")
+    return OK
+
+
+def judge_subscription(view: Judged, group: str, lag: int | None, unmoved_seconds: float) -> Judged:
+    """STALLED when its group takes nothing of what waits; else as its view."""
+    if not view.ok:
+        return view
+    if lag is None:
+        return Judged(code="no-group", cause="no consumer group of its is visible on the view's topic")
+    if lag and unmoved_seconds >= WAITING_SECONDS:
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="subscriber-silent",
+            cause=f"{lag:,} records wait for group {group}, which took none for {span(unmoved_seconds)}",
+            action="ask the subscriber whether its system runs",
+        )
+    if lag > OFFLINE_RECORDS:
+        return Judged(code="subscriber-behind", cause=f"{lag:,} records behind, and catching up")
+    return OK
