@@ -16,7 +16,9 @@ from bus import __version__
 from bus.bench.scenario import Latency, Throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from bus.bench.quiet import Quiet
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Results:
     records: int
     throughput: list[Throughput] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
+    quiet: list[Quiet] = field(default_factory=list)
 
     @classmethod
     def of_this_machine(cls, records: int) -> Self:
@@ -41,16 +44,18 @@ class Results:
         }
         return cls(machine, records)
 
-    def add(self, run: Throughput | Latency) -> None:
+    def add(self, run: Throughput | Latency | Quiet) -> None:
         """Take a run in, and tell it, so that a long bench shows life."""
-        console = Console(stderr=True)
         if isinstance(run, Throughput):
             self.throughput.append(run)
-            told = f"{run.rate:,.0f} records/s, {run.worker_cpu:.1f} CPU-s per million"
-        else:
+            told = f"{run.name}: {run.rate:,.0f} records/s, {run.worker_cpu:.1f} CPU-s per million"
+        elif isinstance(run, Latency):
             self.latency.append(run)
-            told = f"p50 {run.p50:.0f} ms, p99 {run.p99:.0f} ms"
-        console.print(f"{run.name}: {told}", style="dim")
+            told = f"{run.name}: p50 {run.p50:.0f} ms, p99 {run.p99:.0f} ms"
+        else:
+            self.quiet.append(run)
+            told = f"{run.datasets} quiet datasets: {run.worker_cores:.2f} cores, p99 {run.p99:.0f} ms"
+        Console(stderr=True).print(told, style="dim")
 
     def as_json(self) -> dict[str, Any]:
         """All runs as plain values."""
@@ -58,6 +63,7 @@ class Results:
             "machine": self.machine,
             "throughput": [asdict(run) | {"records_per_second": run.rate} for run in self.throughput],
             "latency": [asdict(run) for run in self.latency],
+            "quiet": [asdict(run) for run in self.quiet],
         }
 
 
@@ -74,6 +80,8 @@ def print_results(results: Results) -> None:
         console.print(_throughput(results.throughput))
     if results.latency:
         console.print(_latency(results.latency))
+    if results.quiet:
+        console.print(_quiet(results.quiet))
     console.print(", ".join(f"{name} {value}" for name, value in results.machine.items()), style="dim")
 
 
@@ -81,7 +89,7 @@ def _throughput(runs: list[Throughput]) -> Table:
     table = Table(title="throughput: min / median / max", title_justify="left")
     for title in ("scenario", "records/s", "worker CPU-s per million", "broker CPU-s per million", "peak MB"):
         table.add_column(title, justify="left" if title == "scenario" else "right")
-    for name, group in _by_name(runs).items():
+    for name, group in _by(lambda run: run.name, runs).items():
         table.add_row(
             name,
             spread((run.rate for run in group), 0),
@@ -96,7 +104,7 @@ def _latency(runs: list[Latency]) -> Table:
     table = Table(title="latency at a steady rate: min / median / max", title_justify="left")
     for title in ("scenario", "p50 ms", "p99 ms", "events"):
         table.add_column(title, justify="left" if title == "scenario" else "right")
-    for name, group in _by_name(runs).items():
+    for name, group in _by(lambda run: run.name, runs).items():
         table.add_row(
             name,
             spread((run.p50 for run in group), 0),
@@ -106,8 +114,25 @@ def _latency(runs: list[Latency]) -> Table:
     return table
 
 
-def _by_name(runs: Iterable[Any]) -> dict[str, list[Any]]:
-    named: dict[str, list[Any]] = defaultdict(list)
+def _quiet(runs: list[Quiet]) -> Table:
+    table = Table(title="quiet datasets, an event a second each: min / median / max", title_justify="left")
+    for title in ("datasets", "worker cores", "broker cores", "p50 ms", "p99 ms", "peak MB", "warm-up s"):
+        table.add_column(title, justify="right")
+    for datasets, group in _by(lambda run: run.datasets, runs).items():
+        table.add_row(
+            str(datasets),
+            spread((run.worker_cores for run in group), 2),
+            spread((run.broker_cores for run in group), 2),
+            spread((run.p50 for run in group), 0),
+            spread((run.p99 for run in group), 0),
+            spread((run.peak_mb for run in group), 0),
+            spread(run.warm_up for run in group),
+        )
+    return table
+
+
+def _by(key: Callable[[Any], Any], runs: Iterable[Any]) -> dict[Any, list[Any]]:
+    grouped: dict[Any, list[Any]] = defaultdict(list)
     for run in runs:
-        named[run.name].append(run)
-    return named
+        grouped[key(run)].append(run)
+    return grouped

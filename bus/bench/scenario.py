@@ -13,6 +13,7 @@ from bus import wire
 from bus.bench.events import DEMO_ROW, LIGHT_ROW
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
+from bus.bench.quiet import WARM_SECONDS, Quiet, Trickle, write_workspace
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP
 from bus.catalogue.workspace import default_workspace
@@ -173,6 +174,29 @@ class Bench:
             await _until(lambda: one.said("ready") and two.said("ready"))
             return await self._latency("two bare hops", "bench.hop.2", rate, seconds)
 
+    async def quiet(self, datasets: int, seconds: float) -> Quiet:
+        """So many datasets, an event a second each, through one worker; measured once each has come through."""
+        bench = self._folder / "workspace" / "bench"
+        write_workspace(bench / "bench.yaml", bench / "quiet.yaml", datasets)
+        await apply_workspace(self._folder / "workspace", self._settings)
+        with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
+            await _until(lambda: worker.said(LANES_OWNED))
+            trickle = Trickle(self._settings, datasets)
+            running = asyncio.create_task(trickle.run())
+            begun = time.monotonic()
+            async with asyncio.timeout(WARM_SECONDS):
+                await trickle.warm.wait()
+            warm_up = time.monotonic() - begun
+            trickle.measure()
+            started, worker_cpu, broker_cpu = time.monotonic(), cpu_seconds(worker.pid), self._broker_cpu()
+            await asyncio.sleep(seconds)
+            took = time.monotonic() - started
+            cores = ((cpu_seconds(worker.pid) - worker_cpu) / took, (self._broker_cpu() - broker_cpu) / took)
+            trickle.stop()
+            waits = await running
+            peak = peak_megabytes(worker.pid)
+        return Quiet(datasets, *cores, len(waits), *_percentiles(waits), peak, warm_up)
+
     async def _latency(self, name: str, topic: str, rate: float, seconds: float) -> Latency:
         reader = clients.consumer(self._settings.kafka, auto_offset_reset="latest")
         async with clients.started(reader, self._settings.kafka):
@@ -184,7 +208,12 @@ class Bench:
             waits = await _waits(reader, writing)
         # The first fifth is warming up.
         waits = sorted(waits[len(waits) // 5 :])
-        return Latency(name, len(waits), 1000 * waits[len(waits) // 2], 1000 * waits[int(len(waits) * 0.99)])
+        return Latency(name, len(waits), *_percentiles(waits))
+
+
+def _percentiles(waits: list[float]) -> tuple[float, float]:
+    """p50 and p99 of sorted seconds, milliseconds."""
+    return 1000 * waits[len(waits) // 2], 1000 * waits[int(len(waits) * 0.99)]
 
 
 async def _waits(reader: Any, writing: asyncio.Task[int]) -> list[float]:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import tempfile
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,11 +22,21 @@ if TYPE_CHECKING:
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Runs of each scenario, in turn.")
 @click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Events/s, for latency.")
 @click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(2), help="Length of a latency run.")
-@click.option("--only", type=click.Choice(["throughput", "latency"]), help="Measure only that.")
+@click.option("--only", type=click.Choice(["throughput", "latency", "quiet"]), help="Measure only that.")
+@click.option(
+    "--datasets", default=1000, show_default=True, type=click.IntRange(1), help="Quiet ones; 0.5 GB of topics."
+)
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all runs to this file.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep data and logs in this folder.")
 def command(
-    records: int, repeats: int, rate: float, seconds: float, only: str | None, file: Path | None, keep: Path | None
+    records: int,
+    repeats: int,
+    rate: float,
+    seconds: float,
+    only: str | None,
+    datasets: int,
+    file: Path | None,
+    keep: Path | None,
 ) -> None:
     """Measure normalising against a raw aiokafka copy of the same topic, on an embedded broker.
 
@@ -38,40 +49,58 @@ def command(
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="shuniu-bench-") as folder:
-        results = _run(Path(folder), records, repeats, (rate, seconds), only)
+        results = _run(Path(folder), Wish(records, repeats, rate, seconds, datasets, only))
     if file is not None:
         file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
     print_results(results)
 
 
-def _run(folder: Path, records: int, repeats: int, load: tuple[float, float], only: str | None) -> Results:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be measured."""
+
+    records: int
+    repeats: int
+    rate: float
+    seconds: float
+    datasets: int
+    only: str | None
+
+    def takes(self, part: str) -> bool:
+        """Whether a part is to be measured."""
+        return self.only in (None, part)
+
+
+def _run(folder: Path, wish: Wish) -> Results:
     from bus.config import Settings
     from bus.kafka.embedded import EmbeddedKafka
 
     with EmbeddedKafka(folder / "kafka") as broker:
         settings = Settings.load({}, bootstrap=broker.bootstrap, bus_id="bench")
-        return asyncio.run(_measure(settings, broker.pid, folder, (records, repeats, load, only)))
+        return asyncio.run(_measure(settings, broker.pid, folder, wish))
 
 
-async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: tuple[Any, ...]) -> Results:
+async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: Wish) -> Results:
     from bus.bench.report import Results
     from bus.bench.scenario import Bench
     from bus.registry.server import RegistryServer
 
-    records, repeats, (rate, seconds), only = wish
-    results = Results.of_this_machine(records)
+    results = Results.of_this_machine(wish.records)
     async with RegistryServer(settings) as registry:
         bench = Bench(settings.model_copy(update={"registry_url": registry.url}), broker_pid, folder)
         await bench.apply(view=True)
-        if only != "throughput":
-            for _ in range(repeats):
-                results.add(await bench.pipeline_latency(rate, seconds))
-                results.add(await bench.bare_latency(rate, seconds))
+        if wish.takes("latency"):
+            for _ in range(wish.repeats):
+                results.add(await bench.pipeline_latency(wish.rate, wish.seconds))
+                results.add(await bench.bare_latency(wish.rate, wish.seconds))
         await bench.apply(view=False)
-        if only != "latency":
-            for _ in range(repeats):
-                results.add(await bench.copy(records))
-                results.add(await bench.by_hand(records))
-                results.add(await bench.normalise("light", records))
-                results.add(await bench.normalise("demo", records))
+        if wish.takes("throughput"):
+            for _ in range(wish.repeats):
+                results.add(await bench.copy(wish.records))
+                results.add(await bench.by_hand(wish.records))
+                results.add(await bench.normalise("light", wish.records))
+                results.add(await bench.normalise("demo", wish.records))
+        if wish.takes("quiet"):  # last: its topics would slow the others down
+            for _ in range(wish.repeats):
+                results.add(await bench.quiet(wish.datasets, wish.seconds))
     return results

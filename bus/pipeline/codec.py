@@ -105,8 +105,6 @@ class Decoders:
     def add(self, schema_id: int, schema: dict[str, Any] | None) -> None:
         """Take in a schema; None says that the registry has none of that id."""
         self._schemas[schema_id] = schema
-        if schema is not None:
-            self._decoders[schema_id] = decoder(schema)
 
     @property
     def schemas(self) -> Mapping[int, dict[str, Any] | None]:
@@ -137,6 +135,5 @@ class Decoders:
         """
         found = self._decoders.get(schema_id)
         if found is None:
-            self.schema(schema_id)
-            raise UnknownSchemaError(schema_id)
+            found = self._decoders[schema_id] = decoder(self.schema(schema_id))
         return found(value)
