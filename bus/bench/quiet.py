@@ -30,7 +30,7 @@ SLICES: Final = 20
 
 WRITERS: Final = 2
 READ_SELDOM: Final = {"fetch_min_bytes": 1 << 20, "fetch_max_wait_ms": 100}
-"""So that the requests of the reader, each of which names every topic, do not load the broker; up to 0.1 s is its own."""
+"""So that the reader's requests, each of which names every topic, do not load the broker; up to 0.1 s is its own."""
 
 QUIET_SECONDS: Final = 3.0
 WARM_SECONDS: Final = 120.0

@@ -53,10 +53,11 @@ PACE_SECONDS_PER_BATCH: Final = 0.003
 LONGEST_PACE_SECONDS: Final = 1.0
 """The pace of a lane whose transactions write to many topics: each adds so much, up to a limit."""
 
-PACE_SECONDS_PER_INPUT: Final = 0.004
+FEW_INPUTS: Final = 16
+PACE_SECONDS_PER_INPUT: Final = 0.005
 LONGEST_QUIET_PACE_SECONDS: Final = 0.25
-"""The pace of a lane that reads many quiet partitions: a transaction then takes more of them along. Sixteen lanes of 62
-each make 60 small transactions a second, and not 400, which would be more than a small broker can bear."""
+"""The pace of a lane that reads more than a few quiet partitions: a transaction then takes more of them along. Sixteen
+lanes of 62 each make 60 small transactions a second, and not 400, which would be more than a small broker can bear."""
 
 MANY_INPUTS: Final = 32
 
@@ -320,7 +321,7 @@ class LaneLoop:
         pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
         enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
         if taken < enough:
-            pace = max(pace, min(inputs * PACE_SECONDS_PER_INPUT, LONGEST_QUIET_PACE_SECONDS))
+            pace = max(pace, min((inputs - FEW_INPUTS) * PACE_SECONDS_PER_INPUT, LONGEST_QUIET_PACE_SECONDS))
             await asyncio.sleep(max(REST_SECONDS, started + pace - time.monotonic()))
 
     async def _recommit(self, lane: _Opened) -> None:
