@@ -15,11 +15,12 @@ PURPOSES: Final = {
     "shared.": "records of entity {}",
     "view.": "what subscribers of view {} receive",
     "dlq.": "rejects of dataset {}",
-    "_bus.positions.": "how far the adapters of {} have read",
+    "_bus.positions.": "how far the adapters of {} have read, and their heartbeats",
     "_bus.rejects.": "open rejects of {}",
     "_bus.members.": "which records of {} are in which filtered views",
     "_bus.catalogue": "the catalogue: every resource",
     "_bus.commands": "commands to workers and adapters",
+    "_bus.health": "heartbeats of the workers",
     "_bus.lanes": "one partition per lane, shared out among the workers",
     "_schemas": "the schema registry",
 }

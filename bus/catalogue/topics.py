@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CATALOGUE_TOPIC: Final = "_bus.catalogue"
 LANES_TOPIC: Final = "_bus.lanes"
 COMMANDS_TOPIC: Final = "_bus.commands"
+HEALTH_TOPIC: Final = "_bus.health"
 
 NORMALISE_GROUP: Final = "_bus.normalise"
 ROUTE_GROUP: Final = "_bus.route"
@@ -53,6 +54,12 @@ def _state() -> dict[str, str]:
     return {"cleanup.policy": "compact", "segment.bytes": str(STATE_SEGMENT_BYTES)}
 
 
+def _heartbeats() -> dict[str, str]:
+    """The latest of each process; of one that is gone for a day, none."""
+    kept = {"cleanup.policy": "compact,delete", "retention.ms": str(milliseconds("1d"))}
+    return kept | {"segment.bytes": str(STATE_SEGMENT_BYTES), "segment.ms": str(milliseconds("1h"))}
+
+
 def _entity_config(entity: Entity) -> dict[str, str]:
     if entity.spec.retention is not None:
         return _kept(entity.spec.retention)
@@ -65,6 +72,7 @@ def bus_topics(lanes: int) -> list[Topic]:
         Topic(CATALOGUE_TOPIC, 1, _state()),
         Topic(LANES_TOPIC, lanes, _kept("1d")),
         Topic(COMMANDS_TOPIC, 1, _kept("7d")),
+        Topic(HEALTH_TOPIC, 1, _heartbeats()),
     ]
 
 

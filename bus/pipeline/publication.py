@@ -52,18 +52,30 @@ class Publication:
 
 @dataclass(slots=True)
 class AdapterCounts:
-    """What an adapter's runtime has done; read by health and metrics."""
+    """What an adapter's runtime has done since it began; read by heartbeats and metrics.
+
+    Attributes:
+        state: starting, running, waiting, stopped or failed.
+        error: class of the last error; empty if there was none.
+        pending: changes that were read and are not on Kafka yet.
+        seconds: that the transactions took together.
+    """
 
     changes: int = 0
     transactions: int = 0
     failures: int = 0
     last_commit: float = 0.0
+    seconds: float = 0.0
+    pending: int = 0
     state: str = "starting"
+    error: str = ""
     progress: Progress = field(default_factory=Progress)
 
-    def took(self, batches: Sequence[Batch], progress: Progress) -> None:
+    def took(self, batches: Sequence[Batch], progress: Progress, seconds: float) -> None:
         """Count one transaction."""
         self.changes += sum(len(batch.changes) for batch in batches)
         self.transactions += 1
+        self.seconds += seconds
+        self.error = ""
         self.last_commit = time.time()
         self.progress = progress

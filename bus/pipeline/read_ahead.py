@@ -39,6 +39,11 @@ class ReadAhead:
             if isinstance(self._batches, AsyncGenerator):  # so that the source is let go of now, not some time later
                 await self._batches.aclose()
 
+    @property
+    def size(self) -> int:
+        """Changes that wait."""
+        return self._size
+
     async def take(self, most: int) -> list[Batch]:
         """The batches that are there, at least one, of about `most` changes; empty when the adapter has ended.
 

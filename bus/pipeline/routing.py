@@ -92,6 +92,15 @@ class Routing:
         """Whether some view is not filled yet."""
         return any(memory.filling for memory in self._memories.values())
 
+    def filled(self) -> dict[str, tuple[int, int]]:
+        """Topic of a view that is not filled yet → records scanned, records to be scanned."""
+        found: dict[str, tuple[int, int]] = {}
+        for memory in self._memories.values():
+            for topic, progress in memory.filling.items():
+                done, whole = found.get(topic, (0, 0))
+                found[topic] = (done + progress.next, whole + progress.until)
+        return found
+
     async def scan(self) -> dict[Place, Sequence[InputRecord]]:
         """The next records for the views that are being filled, by partition, as far as they are at hand."""
         wanted = {

@@ -19,6 +19,7 @@ from bus.kafka import clients
 from bus.kafka.compacted import CompactedTopic
 from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
+from bus.pipeline.heartbeat import AdapterBeat, Heart, adapter_key
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.loop import REST_SECONDS
 from bus.pipeline.position import Progress
@@ -69,15 +70,47 @@ class AdapterRuntime:
         self._attempted = Progress()
         self._timed_out = False
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
+        self.heart = Heart(
+            settings.kafka, wire.positions_topic(publication.department), adapter_key(publication.adapter), self.beat
+        )
+
+    def beat(self) -> AdapterBeat:
+        """How the adapter is now."""
+        counts, progress = self.counts, self.counts.progress
+        return AdapterBeat(
+            adapter=self._publication.adapter,
+            datasets=[each.name for each in self._publication.datasets],
+            state="snapshot" if counts.state == "running" and progress.snapshots else counts.state,
+            position=progress.position.unit if progress.position is not None else "",
+            position_time=progress.time / 1e6 if progress.time else None,
+            pending=counts.pending,
+            changes=counts.changes,
+            transactions=counts.transactions,
+            error=counts.error,
+        )
 
     async def run(self) -> None:
-        """Publish without end. What is down is waited for; nothing is skipped.
+        """Publish without end, with a heartbeat. What is down is waited for; nothing is skipped.
 
         Raises:
             SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
             FencedError: another process runs this adapter now, or has run it in the meantime.
             TooManyDeletionsError: a new snapshot lacks too many known keys.
         """
+        async with self.heart:
+            try:
+                await self._sessions()
+            except FencedError:
+                await self.heart.silence()
+                raise
+            except asyncio.CancelledError:
+                self.counts.state = "stopped"
+                raise
+            except BaseException as error:
+                self.counts.state, self.counts.error = "failed", type(error).__name__
+                raise
+
+    async def _sessions(self) -> None:
         backoff = 0.2
         while True:
             started = time.monotonic()
@@ -92,7 +125,7 @@ class AdapterRuntime:
                 _log.warning("adapter stood still too long", adapter=self._publication.adapter)
             except (clients.KafkaError, DependencyError, OSError) as error:
                 self.counts.failures += 1
-                self.counts.state = "waiting"
+                self.counts.state, self.counts.error = "waiting", type(error).__name__
                 _log.warning("adapter starts again", adapter=self._publication.adapter, error=_told(error))
                 backoff = 0.2 if time.monotonic() - started > 5 else min(backoff * 2, 3.0)
                 await asyncio.sleep(backoff * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
@@ -154,8 +187,10 @@ class AdapterRuntime:
         ahead = ReadAhead(batches)
         try:
             while taken := await ahead.take(MAX_CHANGES):
+                self.counts.pending = ahead.size + sum(len(batch.changes) for batch in taken)
                 started = self._writing_since = time.monotonic()
                 position = await self._write(taken, session)
+                self.counts.pending = ahead.size
                 await self._adapter.acknowledge(position)
                 if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
                     await asyncio.sleep(max(REST_SECONDS, started + PACE_SECONDS - time.monotonic()))
@@ -171,8 +206,9 @@ class AdapterRuntime:
                 await session.bracket(batch)
             session.add(batch)
         self._attempted = session.progress
+        began = time.perf_counter()
         await session.commit()
-        self.counts.took(batches, session.progress)
+        self.counts.took(batches, session.progress, time.perf_counter() - began)
         return session.progress.position
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +14,14 @@ import structlog
 from mode import Service
 
 from bus.catalogue.catalogue import Catalogue
-from bus.catalogue.topics import CATALOGUE_TOPIC, LANES_TOPIC
+from bus.catalogue.topics import CATALOGUE_TOPIC, HEALTH_TOPIC, LANES_TOPIC
 from bus.errors import DependencyError
 from bus.kafka.admin import Admin
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.registry_client import SchemaRegistry
 from bus.kafka.topics import partitions_of
 from bus.pipeline.codec import Decoders
+from bus.pipeline.heartbeat import Heart, WorkerBeat, this_host, worker_key
 from bus.pipeline.lanes import LaneKeeper
 from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
 from bus.pipeline.share_of_time import ShareOfTime
@@ -78,7 +80,11 @@ class Lanes(Service):
         self._reading = asyncio.Lock()
         self._look_at = math.inf
         self._looked_at = -math.inf
+        self.counts = self._shared.counts
         self.keeper = LaneKeeper(settings.kafka, self._loops)
+        self.worker = f"{this_host()}/{os.getpid()}"
+        self.heart = Heart(settings.kafka, HEALTH_TOPIC, worker_key(self.worker), self.beat)
+        self._told = "running"
         self._tasks: list[asyncio.Task[None]] = []
         super().__init__(**kwargs)
 
@@ -87,6 +93,7 @@ class Lanes(Service):
         self._catalogue = CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
         await self._catalogue.__aenter__()
         await self._read_catalogue()
+        await self.heart.__aenter__()
         self._tasks = [asyncio.create_task(self._follow(), name="catalogue"), asyncio.create_task(self.keeper.run())]
 
     async def on_stop(self) -> None:
@@ -94,8 +101,29 @@ class Lanes(Service):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._told = "stopped"
+        await self.heart.__aexit__(None, None, None)
         await self._catalogue.close()
         await self._registry.close()
+
+    def beat(self) -> WorkerBeat:
+        """How the worker is now."""
+        filling: dict[str, list[int]] = {}
+        for loop in self.keeper.loops:
+            for topic, (done, whole) in loop.filling.items():
+                before = filling.setdefault(topic, [0, 0])
+                before[:] = [before[0] + done, before[1] + whole]
+        return WorkerBeat(
+            worker=self.worker,
+            state=self._told,
+            lanes=self.keeper.lanes,
+            failures={str(lane): reason for lane, reason in self.keeper.failures.items()},
+            filling=filling,
+            records=self.counts.read.total(),
+            outputs=self.counts.written.total(),
+            rejects=self.counts.rejected.total(),
+            transactions=self.counts.transactions.total(),
+        )
 
     async def _follow(self) -> None:
         while True:

@@ -87,6 +87,7 @@ def test_topics_and_their_settings_are_those_of_the_design() -> None:
         "_bus.catalogue": 1,
         "_bus.lanes": 16,
         "_bus.commands": 1,
+        "_bus.health": 1,
         "_bus.members.population.person": 8,
         "_bus.positions.gongan": 1,
         "_bus.rejects.gongan": 1,
