@@ -75,9 +75,8 @@ class Beat:
         """The inverse of `encode`; fields that a newer version added are left out. None for what is no heartbeat."""
         try:
             found = json.loads(value)
-            known = {name: found[name] for name in cls.__dataclass_fields__ if name in found}
-            return cls(**known)
-        except (ValueError, TypeError):
+            return cls(**{name: value for name, value in found.items() if name in cls.__dataclass_fields__})
+        except (ValueError, TypeError, AttributeError):
             return None
 
 

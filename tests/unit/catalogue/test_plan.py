@@ -76,7 +76,7 @@ def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalog
     places = [order[type(action)] for action in made.actions]
     assert places == sorted(places)
     assert set(places) == {0, 1, 2, 3}
-    assert made.partitions_after == 16 + 8 + 8 + 4 + 4 + 5
+    assert made.partitions_after == 16 + 8 + 8 + 4 + 4 + 6
 
 
 def test_topics_and_their_settings_are_those_of_the_design() -> None:
@@ -163,7 +163,7 @@ def test_another_number_of_lanes_is_refused(folder: Folder, applied: ClusterStat
 
 def test_more_partitions_than_the_cluster_bears_are_refused(folder: Folder) -> None:
     made = plan(folder.load(), ClusterState(), Limits(partitions=44))
-    assert "the cluster would have 45 partitions; its budget is 44" in refusal(made)
+    assert "the cluster would have 46 partitions; its budget is 44" in refusal(made)
     assert plan(folder.load(), ClusterState(), Limits(partitions=45)).refusals == ()
 
 
@@ -444,7 +444,7 @@ def test_a_code_list_too_large_for_a_record_is_refused(folder: Folder) -> None:
 
 def test_a_plan_as_json_names_every_action(folder: Folder) -> None:
     made = plan(folder.load(), ClusterState()).json()
-    assert made["partitions"] == {"before": 0, "after": 45}
+    assert made["partitions"] == {"before": 0, "after": 46}
     assert {action["action"] for action in made["actions"]} == {
         "create_topic",
         "set_offsets",
