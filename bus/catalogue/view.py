@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from bus.catalogue.model import Count, Model, Resource
 from bus.catalogue.predicate import Predicate
@@ -15,6 +15,10 @@ NAMED_MASKS: dict[str, dict[str, Any]] = {
     "id_number": {"keep_start": 6, "keep_end": 4},
     "all": {"length": 3},
 }
+
+
+PseudonymKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""Name of a secret key; see `bus.pseudonym_keys`."""
 
 
 class Mask(Model):
@@ -52,6 +56,9 @@ class ViewSpec(Model):
         revision: N of the topic `view.<name>.v<N>`.
         fields: the entity's fields that are shown, in this order; the key fields among them.
         masks: field → mask; texts only.
+        pseudonyms: field → name of a secret key: the field shows `hmac-sha256:<hex>` of its text, the same wherever the
+            secret is the same. If it is a key field, the record's key shows that too. The view belongs to one
+            subscriber.
         filter: rows that are shown; all if absent.
     """
 
@@ -59,6 +66,7 @@ class ViewSpec(Model):
     revision: Count
     fields: tuple[str, ...] = Field(min_length=1)
     masks: dict[str, Mask] = Field(default_factory=dict)
+    pseudonyms: dict[str, PseudonymKey] = Field(default_factory=dict)
     filter: Predicate | None = None
 
     @field_validator("fields")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bus import wire
+from bus.kafka.partitions import partition_of
 from bus.pipeline.memory import pack, unpack
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output
@@ -43,6 +44,7 @@ class ViewOutput:
         encode: from the view's record to a framed value.
         filter: rows that are shown; None for all.
         topic_id: Kafka's, of the topic as it is now (see `bus.pipeline.memory`).
+        key: from a shared record's key to the view's, which then is a pseudonym; None where it is the same.
     """
 
     topic: str
@@ -53,12 +55,13 @@ class ViewOutput:
     encode: Callable[[Any], bytes]
     filter: Predicate | None = None
     topic_id: str = ""
+    key: Callable[[bytes], bytes] | None = None
 
 
 class Target:
     """A view with what stands in every record of it."""
 
-    __slots__ = ("encode", "id_suffix", "partitions", "project", "topic", "type_header")
+    __slots__ = ("encode", "id_suffix", "key", "partitions", "project", "topic", "type_header")
 
     def __init__(self, view: ViewOutput) -> None:
         self.topic = view.topic
@@ -67,13 +70,18 @@ class Target:
         self.id_suffix = f"/v{view.revision}".encode()
         self.project = view.project
         self.encode = view.encode
+        self.key = view.key
 
     def output(self, record: InputRecord, headers: Mapping[str, bytes], canonical: dict[str, Any] | None) -> Output:
         """The view's record of a shared one; a tombstone where `canonical` is None."""
+        key, partition = record.key, record.partition % self.partitions
+        if self.key is not None:
+            key = self.key(key or b"")
+            partition = partition_of(key, self.partitions)
         return Output(
             self.topic,
-            record.partition % self.partitions,
-            record.key,
+            partition,
+            key,
             None if canonical is None else self.encode(self.project(canonical)),
             wire.derived_headers(headers, self.id_suffix, self.type_header),
         )

@@ -27,6 +27,7 @@ from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
 from bus.pipeline.share_of_time import ShareOfTime
 from bus.pipeline.works import GROUPS, StageWork, stage_works, view_topics
 from bus.process import collect_rarely
+from bus.pseudonym_keys import pseudonym_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,10 +152,13 @@ class Lanes(Service):
             lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
             wanted = view_topics(catalogue)
             topic_ids = await asyncio.to_thread(self._admin.topic_ids, wanted)
-            works = await stage_works(catalogue, self._registry, self._decoders, topic_ids)
+            works = await stage_works(catalogue, self._registry, self._decoders, topic_ids, self._pseudonym_key)
             self._work.replace(works, lanes)
             self._look_at = math.inf if wanted <= topic_ids.keys() else time.monotonic() + MISSING_TOPICS_SECONDS
         _log.info("catalogue read", resources=len(self._catalogue.items))
+
+    def _pseudonym_key(self, name: str) -> bytes:
+        return pseudonym_key(name, self._settings.data_dir)
 
     def _loops(self, lane: int) -> Iterator[LaneLoop]:
         for stage, group in GROUPS.items():

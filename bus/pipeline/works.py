@@ -14,15 +14,18 @@ from bus import wire
 from bus.catalogue import topics
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import compile_predicate
+from bus.errors import ConfigError
 from bus.pipeline.codec import encoder
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
-from bus.pipeline.mapping.mask import compile_projection
+from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bus.catalogue.catalogue import Catalogue
     from bus.catalogue.dataset import Dataset
     from bus.catalogue.mapping import Mapping as MappingResource
@@ -62,16 +65,27 @@ class StageWork:
 
 
 async def stage_works(
-    catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders, topic_ids: TopicIds
+    catalogue: Catalogue,
+    registry: SchemaRegistry,
+    decoders: Decoders,
+    topic_ids: TopicIds,
+    pseudonym_keys: Callable[[str], bytes],
 ) -> dict[str, StageWork]:
     """The work of each stage. A view whose topic does not exist is left out: it is filled once it does.
+
+    Args:
+        catalogue: what there is.
+        registry: knows the ids of the output schemas.
+        decoders: shared by the lanes of a process.
+        topic_ids: of the views' topics.
+        pseudonym_keys: the secret key of a name; ConfigError if there is none.
 
     Raises:
         RegistryUnavailableError: the ids of the output schemas cannot be had.
     """
     return {
         NORMALISE: await _normalise(catalogue, registry, decoders),
-        ROUTE: await _route(catalogue, registry, decoders, topic_ids),
+        ROUTE: await _route(catalogue, registry, decoders, topic_ids, pseudonym_keys),
     }
 
 
@@ -111,7 +125,13 @@ async def _entity_output(
     )
 
 
-async def _route(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders, topic_ids: TopicIds) -> StageWork:
+async def _route(
+    catalogue: Catalogue,
+    registry: SchemaRegistry,
+    decoders: Decoders,
+    topic_ids: TopicIds,
+    pseudonym_keys: Callable[[str], bytes],
+) -> StageWork:
     views: dict[str, list[ViewOutput]] = defaultdict(list)
     for view in catalogue.subscribed_views():
         topic = wire.view_topic(view.name, view.spec.revision)
@@ -119,7 +139,10 @@ async def _route(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decod
             _log.warning("view not routed: its topic does not exist", topic=topic)
             continue
         try:
-            output = await _view_output(catalogue, view, registry, topic_ids[topic])
+            output = await _view_output(catalogue, view, registry, topic_ids[topic], pseudonym_keys)
+        except ConfigError as error:
+            _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail)
+            continue
         except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
             _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
             continue
@@ -135,12 +158,19 @@ async def _route(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decod
     return StageWork(inputs, entities=entities)
 
 
-async def _view_output(catalogue: Catalogue, view: View, registry: SchemaRegistry, topic_id: str) -> ViewOutput:
+async def _view_output(
+    catalogue: Catalogue,
+    view: View,
+    registry: SchemaRegistry,
+    topic_id: str,
+    pseudonym_keys: Callable[[str], bytes],
+) -> ViewOutput:
     entity = catalogue.entities[view.spec.entity]
     topic = topics.view_of(view, entity)
     if view.spec.filter is not None:
         compile_predicate(view.spec.filter, field_types(entity.spec.avro))
-    schema, project = compile_projection(entity.spec.avro, view)
+    hides = {field: pseudonym(pseudonym_keys(name)) for field, name in view.spec.pseudonyms.items()}
+    schema, project = compile_projection(entity.spec.avro, view, hides)
     schema_id = await registry.register(wire.subject(topic.name), schema)
     return ViewOutput(
         topic=topic.name,
@@ -150,5 +180,6 @@ async def _view_output(catalogue: Catalogue, view: View, registry: SchemaRegistr
         project=project,
         encode=encoder(schema_id, schema),
         filter=view.spec.filter,
+        key=compile_key(entity.spec.key, hides),
         topic_id=topic_id,
     )

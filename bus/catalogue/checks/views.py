@@ -31,6 +31,7 @@ def check(workspace: Workspace) -> Iterator[Finding]:
             types = field_types(entity.spec.avro)
             yield from _fields(workspace, view, entity, types)
             yield from _masks(workspace, view, types)
+            yield from _pseudonyms(workspace, view, entity, types)
             yield from _filter(workspace, view, types)
     for one, other in combinations(workspace.all(View), 2):
         if one.name != other.name and _shows(one) == _shows(other):
@@ -72,6 +73,42 @@ def _masks(workspace: Workspace, view: View, types: dict[str, AvroType]) -> Iter
             yield Finding(f"masked field {name!r} is not shown", where, "leave the mask out, or show the field")
         elif name in types and types[name].name != "string":
             yield Finding(f"field {name!r} is {types[name].name}: only strings can be masked", where)
+
+
+def _pseudonyms(workspace: Workspace, view: View, entity: Entity, types: dict[str, AvroType]) -> Iterator[Finding]:
+    for name in view.spec.pseudonyms:
+        where = workspace.where(view, "spec", "pseudonyms", name)
+        if name not in view.spec.fields:
+            yield Finding(f"pseudonymised field {name!r} is not shown", where, "leave it out, or show the field")
+        elif name in types and types[name].name != "string":
+            yield Finding(f"field {name!r} is {types[name].name}: only strings can be pseudonymised", where)
+        elif name in view.spec.masks:
+            yield Finding(f"field {name!r} is masked as well", where, "choose one")
+    for name in sorted(view.spec.masks.keys() & set(entity.spec.key)):
+        yield Finding(
+            f"key field {name!r} is masked, but the key of every record shows it",
+            workspace.where(view, "spec", "masks", name),
+            f"hide it in both by a pseudonym: `pseudonyms: {{{name}: <name of a secret key>}}`",
+        )
+    if view.spec.pseudonyms:
+        yield from _one_subscriber(workspace, view)
+
+
+def _one_subscriber(workspace: Workspace, view: View) -> Iterator[Finding]:
+    """Two who compare what they got could otherwise put it together."""
+    takers = [
+        subscription
+        for subscription in workspace.all(Subscription)
+        if (subscription.spec.view, subscription.spec.revision) == (view.name, view.spec.revision)
+        and not subscription.spec.withdrawn
+    ]
+    for other in takers[1:]:
+        if other.spec.subscriber != takers[0].spec.subscriber:
+            yield Finding(
+                f"view {view.name} shows pseudonyms and belongs to subscriber {takers[0].spec.subscriber}",
+                workspace.where(other, "spec", "view"),
+                "make a view for this subscriber, with a secret key of its own",
+            )
 
 
 def _filter(workspace: Workspace, view: View, types: dict[str, AvroType]) -> Iterator[Finding]:

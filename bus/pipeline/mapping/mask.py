@@ -1,15 +1,20 @@
-"""What a view shows of an entity's record: some fields, some of them masked."""
+"""What a view shows of an entity's record: some fields, some of them masked or as pseudonyms."""
 
 from __future__ import annotations
 
 import copy
+import hmac
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from bus import wire
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from bus.catalogue.view import Mask, View
+
+    Pseudonyms = Mapping[str, Callable[[str], str]]
 
 Record = dict[str, Any]
 
@@ -27,14 +32,42 @@ def compile_mask(mask: Mask) -> Callable[[str], str]:
     return hide
 
 
-def compile_projection(entity_schema: dict[str, Any], view: View) -> tuple[dict[str, Any], Callable[[Record], Record]]:
+def pseudonym(key: bytes) -> Callable[[str], str]:
+    """The function from a text to `hmac-sha256:<hex>` of it (RFC 2104) under a secret key."""
+    return lambda text: f"hmac-sha256:{hmac.digest(key, text.encode(), 'sha256').hex()}"
+
+
+def compile_key(entity_key: Sequence[str], pseudonyms: Pseudonyms) -> Callable[[bytes], bytes] | None:
+    """From the key of a shared record to that of the view's; None where it is the same."""
+    hides = [pseudonyms.get(name) for name in entity_key]
+    if not any(hides):
+        return None
+
+    def hidden(key: bytes) -> bytes:
+        texts = wire.decode_key(key, len(hides))
+        return wire.encode_key([hide(text) if hide else text for hide, text in zip(hides, texts, strict=True)])
+
+    return hidden
+
+
+def compile_projection(
+    entity_schema: dict[str, Any], view: View, pseudonyms: Pseudonyms | None = None
+) -> tuple[dict[str, Any], Callable[[Record], Record]]:
     """The view's Avro schema, and the function from the entity's record to the view's.
 
     The schema is the entity's with the view's fields, called `<namespace>.<view>` ('-' becomes '_'). Filters are not
     its concern.
+
+    Args:
+        entity_schema: Avro schema of the entity.
+        view: of it.
+        pseudonyms: of the view, by field.
     """
     names = view.spec.fields
-    masks = tuple((name, compile_mask(mask)) for name, mask in view.spec.masks.items())
+    masks = (
+        *((name, compile_mask(mask)) for name, mask in view.spec.masks.items()),
+        *((pseudonyms or {}).items()),
+    )
     values = itemgetter(*names)
 
     def project(record: Record) -> Record:

@@ -407,3 +407,30 @@ def test_the_json_schema_of_every_kind_is_printed(bus: Bus) -> None:
         schema = json.loads(ended.out)
         assert (ended.code, schema["properties"]["kind"]["const"]) == (0, kind)
         assert schema["additionalProperties"] is False
+
+
+def test_a_masked_key_field_would_show_in_the_key(bus: Bus, folder: Folder) -> None:
+    folder.replace(PORTAL, "    phone: phone", "    id_number: id_number\n    phone: phone")
+    where = folder.line(PORTAL, "id_number: id_number")
+    message = "key field 'id_number' is masked, but the key of every record shows it"
+    assert_one_error(bus, folder, where, message, "by a pseudonym")
+
+
+def test_a_pseudonym_of_what_is_not_a_text(bus: Bus, folder: Folder) -> None:
+    folder.replace(PORTAL, "  masks:", "  pseudonyms: {birth_date: portal}\n  masks:")
+    where = folder.line(PORTAL, "pseudonyms:")
+    assert_one_error(bus, folder, where, "field 'birth_date' is date: only strings can be pseudonymised")
+
+
+def test_a_pseudonymised_view_belongs_to_one_subscriber(bus: Bus, folder: Folder) -> None:
+    folder.replace(PORTAL, "  masks:", "  pseudonyms: {id_number: portal}\n  masks:")
+    subscriber = "kind: Subscriber\nmetadata: {name: other}\nspec: {department: zwfw}\n---\n"
+    subscription = (
+        "kind: Subscription\nmetadata: {name: other-person}\n"
+        "spec: {subscriber: other, view: portal-person, revision: 1, purpose: x, legal_basis: y,"
+        " valid_until: 2099-12-31}\n"
+    )
+    folder.add("portal/other.yaml", subscriber + subscription)
+    ended = bus("validate", folder.path)
+    assert "view portal-person shows pseudonyms and belongs to subscriber" in ended.out
+    assert ended.code == 1

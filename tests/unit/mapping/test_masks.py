@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from io import BytesIO
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from fastavro import parse_schema, schemaless_writer
 
 from bus.catalogue.view import Mask, View
-from bus.pipeline.mapping.mask import compile_mask, compile_projection
+from bus.pipeline.mapping.mask import compile_key, compile_mask, compile_projection, pseudonym
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,39 @@ def test_a_named_type_is_defined_where_the_view_first_uses_it() -> None:
     schemaless_writer(BytesIO(), parse_schema(schema), project(record))
     assert schema["fields"][2]["type"] == "population.Status"
     assert SCHEMA["fields"][2]["type"] == "Status"  # type: ignore[index]
+
+
+ID = "32050819900307101X"
+
+
+def test_a_pseudonym_is_the_same_for_the_same_text_and_key_and_tells_its_algorithm() -> None:
+    hide = pseudonym(b"k" * 32)
+
+    assert hide(ID) == "hmac-sha256:" + hashlib.new("sha256", _outer(b"k" * 32, ID.encode())).hexdigest()
+    assert hide(ID) == pseudonym(b"k" * 32)(ID) != pseudonym(b"l" * 32)(ID)
+    assert ID not in hide(ID)
+
+
+def _outer(key: bytes, message: bytes) -> bytes:
+    """HMAC's definition, written out: the outer hash's input."""
+    padded = key.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded) + message).digest()
+    return bytes(byte ^ 0x5C for byte in padded) + inner
+
+
+def test_a_pseudonymised_key_field_is_hidden_in_the_key_as_in_the_record() -> None:
+    hides = {"id_number": pseudonym(b"k" * 32)}
+    _, project = compile_projection(SCHEMA, view("id_number"), hides)
+    key = compile_key(["id_number"], hides)
+
+    assert key is not None
+    assert project({"id_number": ID})["id_number"].encode() == key(ID.encode())
+
+
+def test_only_the_pseudonymised_part_of_a_key_is_hidden() -> None:
+    hide = pseudonym(b"k" * 32)
+    key = compile_key(["division", "id_number"], {"id_number": hide})
+
+    assert key is not None
+    assert key(b'["320508","1"]') == f'["320508","{hide("1")}"]'.encode()
+    assert compile_key(["division"], {"id_number": hide}) is None

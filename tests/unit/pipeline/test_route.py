@@ -9,7 +9,9 @@ import pytest
 
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
+from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import BadRecordError, Decoders, UnknownSchemaError, decoder, encoder
+from bus.pipeline.mapping.mask import compile_key, pseudonym
 from bus.pipeline.memory import Memory
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
 from bus.wire import CloudEvent, Headers, frame
@@ -360,3 +362,28 @@ def test_the_state_of_a_view_can_be_read_by_others() -> None:
     )
     partition.scanned(living_in(LAKESIDE, 9))
     assert b'"state":"live"' in (partition.kept[b"\xffview.320508.v1"] or b"")
+
+
+def statistics() -> ViewOutput:
+    """The view of one district in which nobody can be recognised."""
+    lives_there = Predicate.model_validate({"field": "division", "eq": DOWNTOWN})
+    hide = pseudonym(b"k" * 32)
+    key = compile_key(["id"], {"id": hide})
+
+    def hidden(record: dict[str, Any]) -> dict[str, Any]:
+        return {"id": hide(record["id"])}
+
+    return ViewOutput("view.statistics.v1", 4, b"c.p.v1", 1, hidden, encoder(7, THIN), lives_there, "A", key)
+
+
+def test_a_pseudonymised_view_shows_the_key_nowhere_and_its_tombstones_find_the_record() -> None:
+    router = Partition(statistics()).router
+
+    arrived, *_ = router.live([living_in(DOWNTOWN, key="secret-id")])
+    left, *_ = router.live([living_in(WOODS, offset=1, key="secret-id")])
+
+    assert (arrived.key, arrived.partition) == (left.key, left.partition)
+    assert (arrived.value is None, left.value is None) == (False, True)
+    assert arrived.partition == partition_of(arrived.key or b"", 4)
+    for made in (arrived, left):
+        assert b"secret-id" not in b"".join([made.key or b"", made.value or b"", *(body for _, body in made.headers)])
