@@ -162,9 +162,9 @@ def test_another_number_of_lanes_is_refused(folder: Folder, applied: ClusterStat
 
 
 def test_more_partitions_than_the_cluster_bears_are_refused(folder: Folder) -> None:
-    made = plan(folder.load(), ClusterState(), Limits(partitions=44))
-    assert "the cluster would have 46 partitions; its budget is 44" in refusal(made)
-    assert plan(folder.load(), ClusterState(), Limits(partitions=45)).refusals == ()
+    made = plan(folder.load(), ClusterState(), Limits(partitions=45))
+    assert "the cluster would have 46 partitions; its budget is 45" in refusal(made)
+    assert plan(folder.load(), ClusterState(), Limits(partitions=46)).refusals == ()
 
 
 def test_a_new_optional_field_is_the_next_version(folder: Folder, applied: ClusterState) -> None:
