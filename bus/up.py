@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bus.catalogue.apply import apply_workspace
+from bus.credentials import Credentials, adapter_principal, as_principal
 from bus.errors import WrongUseError
 from bus.installed import make_adapter
-from bus.kafka.embedded import EmbeddedKafka
+from bus.own_broker import OwnBroker
 from bus.pipeline.adapter_role import read_catalogue, run_adapter
 from bus.pipeline.worker import run_worker
 from bus.process import run_roles
@@ -45,22 +46,26 @@ class Up:
         port: of the embedded broker; None for the cluster of the settings.
         registry_port: 0 for a free one.
         workspace: applied first; the packaged one if None.
-        adapters: adapter instances to run, with their configuration files.
+        adapters: adapter instances to run, with their configuration files; each under its own login.
+        secured: the embedded broker has logins and ACLs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what the command was told)
         self,
         settings: Settings,
         port: int | None,
         registry_port: int,
         workspace: Path | None,
         adapters: dict[str, Path],
+        *,
+        secured: bool = True,
     ) -> None:
         self._settings = settings
         self._port = port
         self._registry_port = registry_port
         self._workspace = workspace
         self._adapters = adapters
+        self._secured = secured
 
     async def run(self, on_ready: Callable[[Settings], None]) -> None:
         """Bring everything up in order, tell the addresses, and run until a signal.
@@ -71,14 +76,14 @@ class Up:
         async with AsyncExitStack() as stack:
             settings = self._settings
             if self._port is not None:
-                broker = EmbeddedKafka(settings.data_dir / "kafka", self._port)
-                await asyncio.to_thread(broker.start)
-                stack.callback(broker.stop)
-                kafka = settings.kafka.model_copy(update={"bootstrap": broker.bootstrap})
-                settings = settings.model_copy(update={"kafka": kafka})
+                broker = OwnBroker(settings, self._port, secured=self._secured)
+                stack.callback(broker.kafka.stop)
+                settings = await asyncio.to_thread(broker.start)
             registry = RegistryServer(settings, port=self._registry_port)
             await stack.enter_async_context(registry)
             settings = settings.model_copy(update={"registry_url": registry.url})
+            if self._port is not None:
+                Credentials(settings.data_dir).move(settings)
             await apply_workspace(self._workspace, settings)
             on_ready(settings)
             await run_roles(registry.wait, lambda: run_worker(settings), *self._adapter_roles(settings))
@@ -92,6 +97,7 @@ class Up:
             datasets = (await read_catalogue(settings)).datasets_of(name)
             if not datasets:
                 raise WrongUseError(f"--adapter {name}: no dataset of the catalogue names it in source.config")
-            await run_adapter(make_adapter(datasets[0].spec.source.adapter, name, file), settings)
+            adapter = make_adapter(datasets[0].spec.source.adapter, name, file)
+            await run_adapter(adapter, as_principal(settings, adapter_principal(name)))
 
         return lambda: asyncio.ensure_future(role())

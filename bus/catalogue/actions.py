@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bus.catalogue.acl_text import in_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bus.catalogue.record import CatalogueRecord
     from bus.catalogue.topics import Topic
+    from bus.kafka.principals import Acl
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +183,85 @@ class DeleteRecord:
         return {"action": "delete_record", "key": self.key}
 
 
+@dataclass(frozen=True, slots=True)
+class CreateUser:
+    """Make a principal's login; its password goes to the data folder, and nowhere else."""
+
+    name: str
+    sign = "+"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"login {self.name}: its password will be in credentials/{self.name}.env"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "create_user", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """Delete the login of a principal that is gone, and its file in the data folder."""
+
+    name: str
+    sign = "-"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"login {self.name}, and credentials/{self.name}.env"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "delete_user", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class AllowAcls:
+    """Let a principal do more."""
+
+    principal: str
+    acls: tuple[Acl, ...]
+    sign = "+"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.principal} may {in_words(self.acls)}"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "allow_acls", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawAcls:
+    """Let a principal do less, at once."""
+
+    principal: str
+    acls: tuple[Acl, ...]
+    sign = "-"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.principal} may no longer {in_words(self.acls)}"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "withdraw_acls", **asdict(self)}
+
+
 Action = (
-    CreateTopic | AlterTopic | SetOffsets | SetCompatibility | RegisterSchema | PutRecord | DeleteTopic | DeleteRecord
+    CreateTopic
+    | AlterTopic
+    | SetOffsets
+    | SetCompatibility
+    | RegisterSchema
+    | PutRecord
+    | DeleteTopic
+    | DeleteRecord
+    | CreateUser
+    | DeleteUser
+    | AllowAcls
+    | WithdrawAcls
 )
 
 

@@ -1,25 +1,31 @@
 """Looks at a cluster, and does what a plan says.
 
-The order makes it safe to be killed anywhere: topics, then starting offsets, then schemas, then the catalogue in one
-transaction. Workers see a resource only by its catalogue record, so nothing runs before all that it needs is there; and
-a plan made again finds what is missing. A topic is deleted when the catalogue no longer names it and workers have heard
-of that; the record of its view goes last.
+The order makes it safe to be killed anywhere: first the rights to take away; then topics, starting offsets, schemas,
+and the catalogue in one transaction; then the logins and rights to give. Workers see a resource only by its catalogue
+record, so nothing runs before all that it needs is there; and a plan made again finds what is missing. A topic is
+deleted when the catalogue no longer names it and workers have heard of that; the record of its view goes last.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bus.catalogue.actions import (
+    AllowAcls,
     AlterTopic,
     CreateTopic,
+    CreateUser,
     DeleteRecord,
     DeleteTopic,
+    DeleteUser,
     PutRecord,
     RegisterSchema,
     SetCompatibility,
     SetOffsets,
+    WithdrawAcls,
 )
 from bus.catalogue.cluster_state import ClusterState
 from bus.catalogue.dataset import Dataset
@@ -29,9 +35,11 @@ from bus.catalogue.registry_reader import RegistryReader
 from bus.catalogue.topics import CATALOGUE_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
+from bus.credentials import Credentials
 from bus.errors import BusError, PlanRefusedError
 from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.compacted import CompactedTopic
+from bus.kafka.principals import Principals, checks_acls
 from bus.wire import raw_topic, shared_topic, subject, view_topic
 
 if TYPE_CHECKING:
@@ -73,7 +81,24 @@ async def read_state(settings: Settings, workspace: Workspace) -> ClusterState:
     async with RegistryReader(settings.registry_url) as registry:
         subjects = await registry.subjects(_subjects(workspace))
     records = await _records(settings.kafka) if CATALOGUE_TOPIC in topics else {}
-    return ClusterState(topics, subjects, records, frozenset(committed))
+    state = ClusterState(topics, subjects, records, frozenset(committed), today=_today())
+    return await _with_principals(state, settings) if await checks_acls(settings.kafka) else state
+
+
+async def _with_principals(state: ClusterState, settings: Settings) -> ClusterState:
+    principals = Principals(settings.kafka)
+    return replace(
+        state,
+        authorizer=True,
+        acls=await asyncio.to_thread(principals.acls),
+        users=await asyncio.to_thread(principals.users),
+        logins=Credentials(settings.data_dir).names(),
+        login=settings.kafka.username,
+    )
+
+
+def _today() -> dt.date:
+    return dt.datetime.now().astimezone().date()
 
 
 async def _records(connection: Connection) -> dict[str, bytes]:
@@ -95,7 +120,7 @@ async def apply_workspace(folder: Path | None, settings: Settings) -> Plan:
         BusError: as `read_state` and `apply_plan`.
     """
     workspace = Workspace.load(folder or default_workspace())
-    made = plan(workspace, await read_state(settings, workspace), Limits(lanes=settings.lanes))
+    made = plan(workspace, await read_state(settings, workspace), Limits.of(settings))
     await apply_plan(made, settings)
     return made
 
@@ -115,6 +140,7 @@ async def apply_plan(plan: Plan, settings: Settings) -> None:
     if not plan.actions:
         return
     admin = Admin(settings.kafka)
+    await asyncio.to_thread(_take, plan, settings)
     await asyncio.to_thread(_topics, plan, admin)
     async with RegistryReader(settings.registry_url) as registry:
         await _schemas(plan, registry)
@@ -122,6 +148,7 @@ async def apply_plan(plan: Plan, settings: Settings) -> None:
     last = [action for action in _of(plan, DeleteRecord) if action.key in {topic.view for topic in topics}]
     removed = [action for action in _of(plan, DeleteRecord) if action not in last]
     await _catalogue(_of(plan, PutRecord), removed, settings.kafka)
+    await asyncio.to_thread(_give, plan, settings)
     if topics:
         await asyncio.sleep(WORKERS_HEAR_SECONDS)
         await asyncio.to_thread(admin.delete_topics, [topic.name for topic in topics])
@@ -130,6 +157,23 @@ async def apply_plan(plan: Plan, settings: Settings) -> None:
 
 def _of(plan: Plan, kind: type[ActionT]) -> list[ActionT]:
     return [action for action in plan.actions if isinstance(action, kind)]
+
+
+def _take(plan: Plan, settings: Settings) -> None:
+    """Rights, then logins, then their files: a record that names the principal is still there if this is cut short."""
+    principals, credentials = Principals(settings.kafka), Credentials(settings.data_dir)
+    principals.withdraw([acl for action in _of(plan, WithdrawAcls) for acl in action.acls])
+    for gone in _of(plan, DeleteUser):
+        principals.delete_user(gone.name)
+        credentials.delete(gone.name)
+
+
+def _give(plan: Plan, settings: Settings) -> None:
+    """Each login's file before the login: a password that is nowhere else must not be lost."""
+    principals, credentials = Principals(settings.kafka), Credentials(settings.data_dir)
+    for new in _of(plan, CreateUser):
+        principals.put_user(new.name, credentials.create(new.name, settings))
+    principals.allow([acl for action in _of(plan, AllowAcls) for acl in action.acls])
 
 
 def _topics(plan: Plan, admin: Admin) -> None:

@@ -1,8 +1,9 @@
 """What would have to change on a cluster so that it is what a workspace says. Pure: no I/O.
 
-An unchanged workspace yields no actions. The order of the actions is the order to do them in: topics, starting offsets,
-schemas, catalogue; then the topics of views that nobody subscribes to any more, and last the records of these views; so
-that a plan cut short anywhere is mended by planning and applying again.
+An unchanged workspace yields no actions. The order of the actions is the order to do them in: rights and logins to take
+away, so that a withdrawn subscription ends at once; topics, starting offsets, schemas, catalogue; logins and rights to
+give; then the topics of views that nobody subscribes to any more, and last the records of these views; so that a plan
+cut short anywhere is mended by planning and applying again, and is never more open than before or after.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.catalogue.actions import DeleteRecord
+from bus.catalogue.plan_acls import plan_acls
 from bus.catalogue.plan_catalogue import plan_catalogue
 from bus.catalogue.plan_schemas import plan_schemas
 from bus.catalogue.plan_topics import deleted_topics, plan_topics
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from bus.catalogue.actions import Action
     from bus.catalogue.cluster_state import ClusterState
     from bus.catalogue.workspace import Workspace
+    from bus.config import Settings
 
 PARTITION_BUDGET: Final = 30_000
 """What one node bears before Linux's default `max_map_count` ends it (design §1)."""
@@ -35,10 +38,17 @@ class Limits:
     Attributes:
         lanes: partitions of `_bus.lanes`; fixed for the life of a cluster.
         partitions: the most that it may hold.
+        bus_id: the bus's name, in the adapters' transactional ids.
     """
 
     lanes: int = 16
     partitions: int = PARTITION_BUDGET
+    bus_id: str = "shuniu"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Those of a process's settings."""
+        return cls(lanes=settings.lanes, bus_id=settings.bus_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +102,16 @@ def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None
     topics, topic_findings, added = plan_topics(wanted, state, limits.lanes)
     schemas, schema_findings = plan_schemas(wanted, state)
     records, record_findings = plan_catalogue(wanted, state)
+    taken, given, access_findings = plan_acls(wanted, state, limits.bus_id)
     deleted = deleted_topics(wanted, state)
     last = {topic.view for topic in deleted}
     added -= sum(topic.partitions for topic in deleted)
     before = sum(topic.partitions for topic in state.topics.values())
-    findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings]
+    findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings, *access_findings]
     findings += _budget(before + added, limits.partitions)
     with_topic = [record for record in records if isinstance(record, DeleteRecord) and record.key in last]
     records = [record for record in records if record not in with_topic]
-    actions = (*topics, *schemas, *records, *deleted, *with_topic)
+    actions = (*taken, *topics, *schemas, *records, *given, *deleted, *with_topic)
     return Plan(workspace.name, actions, tuple(findings), before, before + added)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from bus.catalogue.department import Contact
 from bus.catalogue.model import Model, Resource
 
@@ -13,11 +15,11 @@ class SubscriberSpec(Model):
 
     Attributes:
         department: the department that answers for it.
-        principal: its SCRAM user; empty means the subscriber's name.
+        principal: its user on Kafka; empty means the subscriber's name.
     """
 
     department: str
-    principal: str = ""
+    principal: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
     contacts: tuple[Contact, ...] = ()
 
 
@@ -26,3 +28,8 @@ class Subscriber(Resource):
 
     kind: Literal["Subscriber"] = "Subscriber"
     spec: SubscriberSpec
+
+    @property
+    def principal(self) -> str:
+        """Its user on Kafka."""
+        return self.spec.principal or self.name

@@ -63,6 +63,27 @@ class Wanted:
         views = tuple(view for view in workspace.all(View) if (view.name, view.spec.revision) in live)
         return cls(workspace, found, states, frozenset(live), views)
 
+    def resources(self) -> list[Resource]:
+        """The workspace's."""
+        return [resource for kind in self.workspace.resources.values() for resource in kind.values()]
+
+    def applied_before(self) -> list[Resource]:
+        """What the catalogue holds of this workspace."""
+        return [record.resource for record in self.found.values() if record.managed_by == self.workspace.name]
+
+    def in_force(self) -> list[Resource]:
+        """What the catalogue will hold: the workspace's, and what others manage."""
+        ours = self.resources()
+        keys = {resource.key for resource in ours}
+        others = [(key, record) for key, record in self.found.items() if record.managed_by != self.workspace.name]
+        return ours + [record.resource for key, record in others if key not in keys]
+
+    def state_of(self, subscription: Subscription) -> str:
+        """The state that a subscription in force will have, whoever manages it."""
+        if subscription.key in self.states:
+            return self.states[subscription.key]
+        return str(self.found[subscription.key].status.get("state", ""))
+
     def normalised_before(self, dataset: str) -> bool:
         """Whether workers have read the dataset's raw topic: the catalogue holds a mapping of it."""
         resources = (record.resource for record in self.found.values())

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from bus.commands.options import settings
+
 
 @click.command()
 @click.argument("workspace", required=False, type=click.Path(path_type=Path))
@@ -21,10 +23,9 @@ def command(workspace: Path | None, bootstrap: str | None, registry: str | None,
     """
     from bus.catalogue.apply import apply_workspace
     from bus.catalogue.plan_text import plan_lines, totals
-    from bus.config import Settings
 
-    settings = Settings.load(bootstrap=bootstrap, registry_url=registry)
-    made = asyncio.run(apply_workspace(workspace, settings))
+    chosen = settings(bootstrap, registry)
+    made = asyncio.run(apply_workspace(workspace, chosen))
     if as_json:
         click.echo(json.dumps(made.json(), ensure_ascii=False, indent=2))
         return

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from bus.commands.options import insecure
+
 
 @click.command(name="kafka")
 @click.option(
@@ -23,15 +25,27 @@ import click
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="0: the last one, or a free one."
 )
-def command(data_dir: Path, port: int) -> None:
-    """Run a real Apache Kafka broker on this machine, data on disk, until Ctrl-C or SIGTERM."""
+@insecure
+def command(data_dir: Path, port: int, insecure: bool) -> None:
+    """Run a real Apache Kafka broker on this machine, data on disk, until Ctrl-C or SIGTERM.
+
+    Only the logins in the folder `credentials` of the data folder get in; commands that are run where this one is take
+    the superuser's by themselves.
+    """
+    from bus.config import Settings
+    from bus.credentials import SUPERUSER, Credentials
     from bus.errors import EmbeddedKafkaError
-    from bus.kafka.embedded import EmbeddedKafka
+    from bus.own_broker import OwnBroker
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    with contextlib.suppress(KeyboardInterrupt), EmbeddedKafka(data_dir / "kafka", port) as kafka:
-        click.echo(f"Apache Kafka serves {kafka.bootstrap}  (export KAFKA_BOOTSTRAP={kafka.bootstrap})")
-        while kafka.is_running:
+    broker = OwnBroker(Settings.load(data_dir=data_dir), port, secured=not insecure)
+    with contextlib.suppress(KeyboardInterrupt), broker:
+        bootstrap = broker.kafka.bootstrap
+        login = (
+            f"export KAFKA_BOOTSTRAP={bootstrap}" if insecure else f"set -a; . {Credentials(data_dir).file(SUPERUSER)}"
+        )
+        click.echo(f"Apache Kafka serves {bootstrap}  ({login})")
+        while broker.kafka.is_running:
             time.sleep(0.5)
         raise EmbeddedKafkaError("its JVM ended", where=str(data_dir / "kafka" / "logs"))

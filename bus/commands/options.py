@@ -1,7 +1,9 @@
-"""Options that commands share."""
+"""Options that commands share, and where their settings come from: option, environment, `.bus/credentials`."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +22,31 @@ def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--bootstrap", metavar="HOST:PORT", help="Kafka cluster.  [env: KAFKA_BOOTSTRAP]")(function)
 
 
-def settings(bootstrap: str | None, registry_url: str | None, **more: Any) -> Settings:
-    """The process's settings, with those options over them."""
-    from bus.config import Settings
+def insecure(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--insecure`, of commands that start a broker."""
+    return click.option(
+        "--insecure", is_flag=True, help="A broker without logins: every process of this machine reads everything."
+    )(function)
 
-    return Settings.load(bootstrap=bootstrap, registry_url=registry_url, **more)
+
+def settings(
+    bootstrap: str | None, registry_url: str | None, *, principal: str = "", data_dir: Path | None = None
+) -> Settings:
+    """The process's settings: those options, else the environment, else the principal's login in the data folder.
+
+    Args:
+        bootstrap: the option, if it was given.
+        registry_url: likewise.
+        principal: whose login is looked for; the superuser's by default.
+        data_dir: the option, if it was given.
+
+    Raises:
+        CredentialsError: there is such a login, and this user may not read it.
+    """
+    from bus.config import Settings
+    from bus.credentials import SUPERUSER, found_login
+
+    folder = data_dir or Path(os.environ.get("BUS_DATA_DIR") or Settings().data_dir)
+    login = found_login(os.environ, principal or SUPERUSER, bootstrap, folder)
+    given = {name: value for name, value in os.environ.items() if value}
+    return Settings.load({**login, **given}, bootstrap=bootstrap, registry_url=registry_url, data_dir=data_dir)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from bus.commands.options import settings
+
 
 @click.command()
 @click.argument("workspace", required=False, type=click.Path(path_type=Path))
@@ -24,15 +26,14 @@ def command(workspace: Path | None, bootstrap: str | None, registry: str | None,
     from bus.catalogue.plan import Limits, plan
     from bus.catalogue.plan_text import plan_lines, totals
     from bus.catalogue.workspace import Workspace, default_workspace
-    from bus.config import Settings
 
-    settings = Settings.load(bootstrap=bootstrap, registry_url=registry)
+    chosen = settings(bootstrap, registry)
     wanted = Workspace.load(workspace or default_workspace())
-    made = plan(wanted, asyncio.run(read_state(settings, wanted)), Limits(lanes=settings.lanes))
+    made = plan(wanted, asyncio.run(read_state(chosen, wanted)), Limits.of(chosen))
     if as_json:
         click.echo(json.dumps(made.json(), ensure_ascii=False, indent=2))
     else:
-        click.echo(f"Plan for workspace {made.workspace} on {settings.kafka.bootstrap}")
+        click.echo(f"Plan for workspace {made.workspace} on {chosen.kafka.bootstrap}")
         for line in plan_lines(made):
             click.echo(line)
         click.echo("Refused: nothing will be changed." if made.refusals else totals(made))

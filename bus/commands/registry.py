@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bus.commands.options import settings
+
 
 @click.command(name="registry")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
@@ -15,7 +17,6 @@ def command(host: str, port: int, bootstrap: str | None) -> None:
     import contextlib
     import signal
 
-    from bus.config import Settings
     from bus.registry.server import serve
 
     async def until_signal() -> None:
@@ -24,7 +25,7 @@ def command(host: str, port: int, bootstrap: str | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with contextlib.suppress(asyncio.CancelledError):
-            await serve(settings, host, port, lambda url: click.echo(f"schema registry serves {url}"))
+            await serve(chosen, host, port, lambda url: click.echo(f"schema registry serves {url}"))
 
-    settings = Settings.load(bootstrap=bootstrap)
+    chosen = settings(bootstrap, None)
     asyncio.run(until_signal())

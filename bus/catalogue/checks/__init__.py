@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bus.catalogue.checks import codes, entities, golden, keys, mappings, references, scopes, topics, views
+from bus.catalogue.checks import codes, entities, golden, keys, mappings, principals, references, scopes, topics, views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ CHECKS = (
     codes.check,
     views.check,
     topics.check,
+    principals.check,
     golden.check,
 )
 
