@@ -91,6 +91,7 @@ class AdapterBeat(Beat):
             or failed (its process has ended).
         position: how far it has published, in the source's own terms; empty before the first commit.
         position_time: source commit time of that, seconds since 1970.
+        caught_up: when it last ran with nothing pending: all that its source had committed by then is published.
         pending: changes that it has read and that are not on Kafka yet.
         lag_seconds: how far it is behind its source; None if it cannot tell.
         changes: published since the process began.
@@ -101,6 +102,7 @@ class AdapterBeat(Beat):
     datasets: list[str] = field(default_factory=list)
     position: str = ""
     position_time: float | None = None
+    caught_up: float | None = None
     pending: int = 0
     lag_seconds: float | None = None
     changes: int = 0

@@ -57,6 +57,7 @@ class AdapterCounts:
     Attributes:
         state: starting, running, waiting, stopped or failed.
         error: class of the last error; empty if there was none.
+        caught_up: when it last ran with nothing pending, seconds since 1970.
         pending: changes that were read and are not on Kafka yet.
         seconds: that the transactions took together.
     """
@@ -67,6 +68,7 @@ class AdapterCounts:
     last_commit: float = 0.0
     seconds: float = 0.0
     pending: int = 0
+    caught_up: float | None = None
     state: str = "starting"
     error: str = ""
     progress: Progress = field(default_factory=Progress)

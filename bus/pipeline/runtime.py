@@ -77,12 +77,15 @@ class AdapterRuntime:
     def beat(self) -> AdapterBeat:
         """How the adapter is now."""
         counts, progress = self.counts, self.counts.progress
+        if counts.state == "running" and not counts.pending and not progress.snapshots:
+            counts.caught_up = time.time()
         return AdapterBeat(
             adapter=self._publication.adapter,
             datasets=[each.name for each in self._publication.datasets],
             state="snapshot" if counts.state == "running" and progress.snapshots else counts.state,
             position=progress.position.unit if progress.position is not None else "",
             position_time=progress.time / 1e6 if progress.time else None,
+            caught_up=counts.caught_up,
             pending=counts.pending,
             changes=counts.changes,
             transactions=counts.transactions,

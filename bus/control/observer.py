@@ -1,0 +1,179 @@
+"""Looks at the bus, again and again: one observation is a handful of requests to Kafka, whatever flows."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from bus import wire
+from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.topics import CATALOGUE_TOPIC, HEALTH_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
+from bus.control.backlogs import Backlogs, Extents, Reader
+from bus.control.beats import Beats
+from bus.control.dead_letters import DeadLetters
+from bus.control.picture import Seen, picture
+from bus.control.tails import Tails
+from bus.kafka.compacted import CompactedTopic
+from bus.kafka.survey import Survey
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bus.config import Settings
+    from bus.control.health import BusHealth
+    from bus.kafka.survey import Place
+
+GROUPS_SECONDS: Final = 10.0
+"""How often subscribers' groups, topics and the oldest offsets are looked for; the rest is at every observation."""
+
+
+class Observer:
+    """An onlooker, who needs no rights but to read; `async with Observer(settings) as observer`.
+
+    It joins no group and writes nothing. One task at a time observes.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._survey = Survey(settings.kafka)
+        self._topic = CompactedTopic(settings.kafka, CATALOGUE_TOPIC)
+        self._opened = False
+        self._catalogue: Catalogue | None = None
+        self._beats = Beats()
+        self._tails = Tails()
+        self._backlogs = Backlogs()
+        self._dead_letters = DeadLetters()
+        self._topics: dict[str, int] = {}
+        self._starts: dict[Place, int] = {}
+        self._groups: set[str] = set()
+        self._refreshed = float("-inf")
+        self._observed: float | None = None
+
+    async def __aenter__(self) -> Self:
+        """Nothing is asked before the first observation."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections; another observation opens them again."""
+        if self._opened:
+            self._opened = False
+            await self._topic.close()
+            await self._survey.close()
+
+    async def observe(self) -> BusHealth:
+        """The bus now; rates are those since the observation before.
+
+        Raises:
+            BrokerUnavailableError: no broker answers, or no workspace was applied to the cluster.
+            BadCatalogueRecordError: the catalogue was written by a newer version of the bus.
+        """
+        await self._open()
+        if await self._topic.refresh() or self._catalogue is None:
+            self._catalogue = Catalogue.from_records(self._topic.items)
+            self._refreshed = float("-inf")
+        catalogue = self._catalogue
+        began = time.monotonic()
+        if began >= self._refreshed + GROUPS_SECONDS:
+            await self._refresh(catalogue)
+            self._refreshed = began
+        seen = await self._see(catalogue, began)
+        self._observed = began
+        return picture(seen)
+
+    async def _open(self) -> None:
+        if self._opened:
+            return
+        self._survey, self._topic = Survey(self._settings.kafka), CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
+        await self._survey.__aenter__()
+        try:
+            await self._topic.__aenter__()
+        except BaseException:
+            await self._survey.close()
+            raise
+        self._catalogue = None
+        self._opened = True
+
+    async def _refresh(self, catalogue: Catalogue) -> None:
+        there = await self._survey.topics()
+        self._topics = {name: there[name] for name in _topics_of(catalogue) if name in there}
+        self._starts = await self._survey.starts(self._places())
+        self._groups = await self._survey.groups()
+
+    def _places(self) -> list[Place]:
+        return [(topic, number) for topic, count in self._topics.items() for number in range(count)]
+
+    async def _see(self, catalogue: Catalogue, began: float) -> Seen:
+        ends = await self._survey.ends(self._places())
+        extents = Extents(self._starts, ends)
+        adapters = {
+            each: {d.spec.source.config for d in catalogue.datasets.values() if d.spec.department == each}
+            for each in catalogue.departments
+        }
+        await self._beats.listen(self._survey, adapters, ends)
+        flowing = {place: end for place, end in ends.items() if place[0].startswith(("raw.", "shared.", "view."))}
+        spans = self._tails.spans(flowing) | self._dead_letters.spans(self._starts, ends)
+        glimpses = await self._survey.peek(spans)
+        self._dead_letters.take(ends, glimpses)
+        groups = self._groups_of(catalogue)
+        committed = await self._committed(groups)
+        for turn in self._backlogs.questions(committed, ends):
+            self._backlogs.learn(turn, await self._survey.peek(turn))
+        return Seen(
+            now=time.time(),
+            bus_id=self._settings.bus_id,
+            catalogue=catalogue,
+            interval=None if self._observed is None else began - self._observed,
+            extents=extents,
+            tails=self._tails.take(flowing, glimpses),
+            backlogs=self._backlogs.take(committed, extents, began),
+            groups=groups,
+            adapters=self._beats.adapters,
+            workers=self._beats.workers,
+            open_rejects=self._dead_letters.open,
+            rejects=self._dead_letters.latest,
+        )
+
+    def _groups_of(self, catalogue: Catalogue) -> dict[str, set[str]]:
+        """Each subscriber's groups: those that bear its name or its principal's, alone or before a `.` or `-`."""
+        found = {}
+        for name, subscriber in catalogue.subscribers.items():
+            names = {name, subscriber.spec.principal or name}
+            starts = tuple(each + sign for each in names for sign in ".-")
+            found[name] = {group for group in self._groups if group in names or group.startswith(starts)}
+        return found
+
+    async def _committed(self, groups: dict[str, set[str]]) -> dict[Reader, dict[Place, int]]:
+        """Of the bus's stages and of subscribers' groups; a group is a reader of the views that it has offsets of."""
+        found: dict[Reader, dict[Place, int]] = {}
+        for group, start in ((NORMALISE_GROUP, "raw."), (ROUTE_GROUP, "shared.")):
+            offsets = await self._survey.committed(group)
+            for topic in self._topics:
+                if topic.startswith(start):
+                    found[Reader(group, topic)] = _of(topic, offsets)
+        for group in sorted({group for several in groups.values() for group in several}):
+            offsets = await self._survey.committed(group)
+            for topic in {place[0] for place in offsets} & self._topics.keys():
+                if topic.startswith("view."):
+                    found[Reader(group, topic)] = _of(topic, offsets)
+        return found
+
+
+def _of(topic: str, offsets: dict[Place, int]) -> dict[Place, int]:
+    return {place: offset for place, offset in offsets.items() if place[0] == topic}
+
+
+def _topics_of(catalogue: Catalogue) -> list[str]:
+    """The topics that are looked at."""
+    names = [HEALTH_TOPIC]
+    names += sorted({wire.positions_topic(each.spec.department) for each in catalogue.datasets.values()})
+    for dataset in sorted(catalogue.datasets):
+        names += [wire.raw_topic(dataset), wire.dlq_topic(dataset)]
+    names += [wire.shared_topic(entity) for entity in sorted(catalogue.entities)]
+    names += [wire.view_topic(view.name, view.spec.revision) for view in catalogue.subscribed_views()]
+    return names
