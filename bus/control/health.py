@@ -128,7 +128,7 @@ class DatasetHealth(Judged):
         entities: that it is normalised to.
         share: unconditional, conditional or none.
         topic: `raw.<name>`.
-        records: that the topic holds, about (transaction marks count too).
+        records: that the topic holds, about.
         rate: changes per second that come in.
         lag: changes that are not normalised yet.
         waiting_seconds: how long the oldest of those has been on the bus; None if there is none.

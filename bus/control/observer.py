@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Self
 
 from bus import wire
@@ -110,15 +111,15 @@ class Observer:
 
     async def _see(self, catalogue: Catalogue, began: float) -> Seen:
         ends = await self._survey.ends(self._places())
-        extents = Extents(self._starts, ends)
-        adapters = {
-            each: {d.spec.source.config for d in catalogue.datasets.values() if d.spec.department == each}
-            for each in catalogue.departments
-        }
+        adapters: dict[str, set[str]] = defaultdict(set)
+        for dataset in catalogue.datasets.values():
+            adapters[dataset.spec.department].add(dataset.spec.source.config)
         await self._beats.listen(self._survey, adapters, ends)
         flowing = {place: end for place, end in ends.items() if place[0].startswith(("raw.", "shared.", "view."))}
-        spans = self._tails.spans(flowing) | self._dead_letters.spans(self._starts, ends)
-        glimpses = await self._survey.peek(spans)
+        spans = self._tails.spans(flowing)
+        glimpses = await self._survey.peek(spans | self._dead_letters.spans(self._starts, ends))
+        tails = self._tails.take(flowing, spans, glimpses)
+        extents = Extents(self._starts, ends, {topic: tail.density for topic, tail in tails.items()})
         self._dead_letters.take(ends, glimpses)
         groups = self._groups_of(catalogue)
         committed = await self._committed(groups)
@@ -130,7 +131,7 @@ class Observer:
             catalogue=catalogue,
             interval=None if self._observed is None else began - self._observed,
             extents=extents,
-            tails=self._tails.take(flowing, glimpses),
+            tails=tails,
             backlogs=self._backlogs.take(committed, extents, began),
             groups=groups,
             adapters=self._beats.adapters,
