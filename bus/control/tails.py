@@ -84,10 +84,11 @@ class Tails:
                 exact = place in read and spans[place].start == before
                 come[topic] += len(read[place].records) if exact else (end - before) * self._density.get(topic, 1.0)
         self._ends = dict(ends)
-        return {
-            topic: Tail(round(come[topic]), *self._newest.get(topic, (None, None)), self._density.get(topic, 1.0))
-            for topic in {topic for topic, _ in ends}
-        }
+        return {topic: self._tail(topic, round(come[topic])) for topic in {topic for topic, _ in ends}}
+
+    def _tail(self, topic: str, come: int) -> Tail:
+        newest, latency = self._newest.get(topic, (None, None))
+        return Tail(come, newest, latency, self._density.get(topic, 1.0))
 
     def _note(self, topic: str, records: list[Any]) -> None:
         for record in records:
