@@ -26,6 +26,7 @@ COMMANDS = {
     "mapping": "Work on mappings: run their golden examples.",
     "plan": "Show what `apply` would change.",
     "registry": "Serve the Confluent-compatible schema registry.",
+    "status": "Show how the bus is: verdicts, causes, next actions.",
     "tail": "Print the records of a topic, decoded.",
     "topics": "List the bus's topics and what they are for.",
     "up": "Run broker, registry, worker and adapters on this machine.",

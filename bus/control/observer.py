@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from bus import wire
@@ -36,9 +37,7 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._survey = Survey(settings.kafka)
-        self._topic = CompactedTopic(settings.kafka, CATALOGUE_TOPIC)
-        self._opened = False
+        self._stack: AsyncExitStack | None = None
         self._catalogue: Catalogue | None = None
         self._beats = Beats()
         self._tails = Tails()
@@ -62,10 +61,9 @@ class Observer:
 
     async def close(self) -> None:
         """Let go of the connections; another observation opens them again."""
-        if self._opened:
-            self._opened = False
-            await self._topic.close()
-            await self._survey.close()
+        if self._stack is not None:
+            stack, self._stack = self._stack, None
+            await stack.aclose()
 
     async def observe(self) -> BusHealth:
         """The bus now; rates are those since the observation before.
@@ -88,17 +86,13 @@ class Observer:
         return picture(seen)
 
     async def _open(self) -> None:
-        if self._opened:
+        if self._stack is not None:
             return
-        self._survey, self._topic = Survey(self._settings.kafka), CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
-        await self._survey.__aenter__()
-        try:
-            await self._topic.__aenter__()
-        except BaseException:
-            await self._survey.close()
-            raise
-        self._catalogue = None
-        self._opened = True
+        async with AsyncExitStack() as stack:
+            self._survey = await stack.enter_async_context(Survey(self._settings.kafka))
+            self._topic = await stack.enter_async_context(CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC))
+            self._catalogue = None
+            self._stack = stack.pop_all()
 
     async def _refresh(self, catalogue: Catalogue) -> None:
         there = await self._survey.topics()

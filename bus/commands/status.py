@@ -1,0 +1,104 @@
+"""`bus status`: how the bus is, in verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from bus.commands.options import cluster, settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bus.config import Settings
+    from bus.control.health import BusHealth
+
+BETWEEN_SECONDS: Final = 1.0
+LONGEST_SECONDS: Final = 6.0
+"""How long `--once` looks on, to tell a stalled reader from a slow one."""
+
+
+@click.command(name="status")
+@cluster
+@click.option("--once", is_flag=True, help="Print once and end.  [default where standard output is no terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Print once, as JSON.")
+def command(bootstrap: str | None, registry_url: str | None, once: bool, as_json: bool) -> None:
+    """Show how the bus is: a verdict first, its cause and the next action, then every dataset, view and subscriber.
+
+    \b
+    OK       as promised. A quiet source is OK: its adapter's heartbeat tells that it lives.
+    PAUSED   stopped on purpose, or by a limit.
+    STALE    older than its owner promised (`update.within` of the dataset).
+    STALLED  there is work, and nobody does it: an adapter or worker is dead, or makes no progress.
+    FAILED   does not go on by itself: an operator is needed.
+
+    \b
+    per s      records that came in, per second, since the look before.
+    lag        records that the next stage, or the subscriber, has not taken yet.
+    freshness  everything that the source had committed up to so long ago is there.
+    latency    from the newest record's commit at its source to its being on that topic.
+    rejects    records that stand in the dead letters; see `bus tail dlq.<dataset>`.
+
+    Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, and its exit code is 0
+    when everything is OK, 1 otherwise. It joins no consumer group and writes nothing; it works while workers and
+    adapters are down, and says so.
+    """  # noqa: D301  (click's mark for lines that are not to be wrapped)
+    from rich.console import Console
+
+    console = Console()
+    chosen = settings(bootstrap, registry_url)
+    if as_json or once or not console.is_terminal:
+        health = asyncio.run(_once(chosen))
+        if as_json:
+            click.echo(json.dumps(health.as_json(), ensure_ascii=False, indent=2))
+        else:
+            _print(health, console)
+        click.get_current_context().exit(0 if health.ok else 1)
+    try:
+        asyncio.run(_live(chosen, console))
+    except KeyboardInterrupt:
+        return
+
+
+async def _once(chosen: Settings) -> BusHealth:
+    from bus.control.observer import Observer
+
+    deadline = time.monotonic() + LONGEST_SECONDS
+    async with Observer(chosen) as observer:
+        health = await observer.observe()
+        while health.interval is None or (health.undecided and time.monotonic() < deadline):
+            await asyncio.sleep(BETWEEN_SECONDS)
+            health = await observer.observe()
+        return health
+
+
+def _print(health: BusHealth, console: Console) -> None:
+    from bus.control.screen import draw
+
+    if not console.is_terminal:
+        console.width = max(console.width, 160)  # a file has no edge to wrap at
+    console.print(draw(health))
+
+
+async def _live(chosen: Settings, console: Console) -> None:
+    from rich.live import Live
+
+    from bus.control.observer import Observer
+    from bus.control.screen import draw
+    from bus.errors import DependencyError
+
+    async with Observer(chosen) as observer:
+        health = await observer.observe()
+        with Live(draw(health), console=console, auto_refresh=False, screen=True) as live:
+            while True:
+                await asyncio.sleep(BETWEEN_SECONDS)
+                trouble = ""
+                try:
+                    health = await observer.observe()
+                except DependencyError as error:
+                    trouble = f"not newer than that: {error.summary} ({error.where})"
+                live.update(draw(health, trouble), refresh=True)
