@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from bus.config import Connection
 
 HEARTBEAT_SECONDS: Final = 5.0
+TICK_SECONDS: Final = 1.0
+"""How often it is looked whether there is news that will not wait for the next heartbeat."""
+
 LAST_SECONDS: Final = 2.0
 """How long the last heartbeat of a process that ends may take."""
 
@@ -65,6 +68,11 @@ class Beat:
     time: float = field(default_factory=time.time)
     state: str = "running"
     transactions: int = 0
+
+    @property
+    def news(self) -> object:
+        """What is told within a second when it changes."""
+        return self.state
 
     def encode(self) -> bytes:
         """JSON."""
@@ -108,6 +116,11 @@ class AdapterBeat(Beat):
     changes: int = 0
     error: str = ""
 
+    @property
+    def news(self) -> object:
+        """Its state, and why."""
+        return self.state, self.error
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerBeat(Beat):
@@ -129,9 +142,14 @@ class WorkerBeat(Beat):
     outputs: int = 0
     rejects: int = 0
 
+    @property
+    def news(self) -> object:
+        """Its state, what it owns and fails of, and how the views are filled."""
+        return self.state, self.lanes, self.failures, self.filling
+
 
 class Heart:
-    """Writes a heartbeat at once, then every few seconds, and a last one at its end; `async with Heart(…):`.
+    """Writes a heartbeat at once, then every few seconds or when there is news, and a last one at its end.
 
     Args:
         connection: the cluster.
@@ -175,22 +193,26 @@ class Heart:
             self._task = None
 
     async def _run(self) -> None:
+        beaten, news = float("-inf"), object()
         while True:
-            began = time.monotonic()
-            try:
-                await self._beat()
-            except (BrokerUnavailableError, clients.KafkaError, TimeoutError, OSError) as error:
-                _log.warning("no heartbeat", topic=self._topic, error=type(error).__name__)
-            await asyncio.sleep(max(0.0, began + HEARTBEAT_SECONDS - time.monotonic()))
+            began, beat = time.monotonic(), self._tell()
+            if began >= beaten + HEARTBEAT_SECONDS or beat.news != news:
+                try:
+                    await self._beat(beat)
+                    beaten, news = began, beat.news
+                except (BrokerUnavailableError, clients.KafkaError, TimeoutError, OSError) as error:
+                    _log.warning("no heartbeat", topic=self._topic, error=type(error).__name__)
+                    await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(max(0.0, began + TICK_SECONDS - time.monotonic()))
 
     async def _last(self) -> None:
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await self._beat()
+                await self._beat(self._tell())
         except (BrokerUnavailableError, clients.KafkaError, TimeoutError, OSError):
             return  # the process ends; its silence will be noticed
 
-    async def _beat(self) -> None:
+    async def _beat(self, beat: Beat) -> None:
         if self._producer is None:
             producer = clients.producer(self._connection, acks=1, enable_idempotence=False)
             try:
@@ -200,5 +222,5 @@ class Heart:
                 raise
             self._producer = producer
         async with asyncio.timeout(HEARTBEAT_SECONDS):
-            await self._producer.send_and_wait(self._topic, self._tell().encode(), key=self._key)
+            await self._producer.send_and_wait(self._topic, beat.encode(), key=self._key)
         self.last = time.time()
