@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": "Make Kafka, registry and catalogue what the workspace says.",
     "bench": "Measure the pipeline beside a raw copy of the same topic.",
     "catalogue": "List the resources of a cluster's catalogue.",
+    "console": "Serve the operators' page: flow, verdicts, rejects.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
     "export": "Print resources of the catalogue as YAML.",
     "init": "Make a small workspace to start from.",

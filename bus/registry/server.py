@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
 from typing import TYPE_CHECKING, Self
 
-import uvicorn
-
-from bus.errors import BusError
+from bus.http_server import HttpServer
 from bus.registry.app import application
 from bus.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
     from bus.config import Settings
-
-
-class PortTakenError(BusError):
-    """The address is taken by another process."""
 
 
 class RegistryServer:
@@ -32,19 +23,18 @@ class RegistryServer:
     """
 
     def __init__(self, settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._host = host
-        self.port = port
         self._registry = Registry(settings.kafka)
-        self._server = _Server(
-            uvicorn.Config(application(self._registry), lifespan="off", log_level="warning", access_log=False)
-        )
-        self._serving: asyncio.Task[None] | None = None
+        self._server = HttpServer(application(self._registry), host, port)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.port
 
     @property
     def url(self) -> str:
         """Where clients find it."""
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104  (to show, not to bind)
-        return f"http://{host}:{self.port}"
+        return self._server.url
 
     async def start(self) -> None:
         """Read `_schemas` to its end, then listen; requests are answered when this returns.
@@ -53,28 +43,23 @@ class RegistryServer:
             PortTakenError: somebody else listens there.
             BrokerUnavailableError: Kafka does not answer.
         """
-        listener = _listener(self._host, self.port)
+        self._server.bind()
         try:
             await self._registry.start()
         except BaseException:
-            listener.close()
+            await self._server.stop()
             await self._registry.stop()
             raise
-        self.port = listener.getsockname()[1]
-        self._serving = asyncio.create_task(self._server.serve([listener]), name="registry: serve")
-        await self._server.listening.wait()
+        await self._server.serve("registry: serve")
 
     async def stop(self) -> None:
         """Answer what is under way, then let go."""
-        self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
+        await self._server.stop()
         await self._registry.stop()
 
     async def wait(self) -> None:
         """Return when the server has ended."""
-        if self._serving is not None:
-            await asyncio.shield(self._serving)
+        await self._server.wait()
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -96,30 +81,3 @@ async def serve(
         if on_start:
             on_start(server.url)
         await server.wait()
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the process that it is a part of, and tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), backlog=256)
-    except OSError as error:
-        raise PortTakenError(
-            error.strerror or "", where=f"{host}:{port}", fix="stop that process, or name another port: --port"
-        ) from error

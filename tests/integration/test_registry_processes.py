@@ -12,9 +12,10 @@ import pytest
 
 from bus.config import Connection, Settings
 from bus.errors import RegistryUnavailableError
+from bus.http_server import PortTakenError
 from bus.kafka.embedded import EmbeddedKafka
 from bus.kafka.registry_client import RegistryRefusedError, SchemaRegistry
-from bus.registry.server import PortTakenError, RegistryServer
+from bus.registry.server import RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
