@@ -21,6 +21,7 @@ COMMANDS = {
     "catalogue": "List the resources of a cluster's catalogue.",
     "console": "Serve the operators' page: flow, verdicts, rejects.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
+    "dlq": "Rejected records: list, show, redrive.",
     "export": "Print resources of the catalogue as YAML.",
     "init": "Make a small workspace to start from.",
     "kafka": "Run a real Apache Kafka broker on this machine, data on disk.",

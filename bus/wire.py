@@ -62,6 +62,11 @@ def positions_topic(department: str) -> str:
     return f"_bus.positions.{department}"
 
 
+def rejects_topic(department: str) -> str:
+    """`_bus.rejects.<dept>`."""
+    return f"_bus.rejects.{department}"
+
+
 def subject(topic: str) -> str:
     """The value subject of a topic (TopicNameStrategy)."""
     return f"{topic}-value"

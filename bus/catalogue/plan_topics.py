@@ -68,7 +68,7 @@ def _each(wanted: Wanted, lanes: int) -> Iterator[tuple[Topic, str]]:
     for topic in wanted_topics.bus_topics(lanes):
         yield topic, "BUS_LANES" if topic.name == wanted_topics.LANES_TOPIC else ""
     for dataset in workspace.all(Dataset):
-        for topic in wanted_topics.department_topics(dataset.spec.department):
+        for topic in wanted_topics.department_topics(dataset.spec.department, lanes):
             yield topic, workspace.where(dataset, "spec", "department")
         for topic in wanted_topics.dataset_topics(dataset):
             yield topic, workspace.where(dataset, "spec", "partitions")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bus.catalogue.duration import milliseconds
-from bus.wire import dlq_topic, positions_topic, raw_topic, shared_topic, view_topic
+from bus.wire import dlq_topic, positions_topic, raw_topic, rejects_topic, shared_topic, view_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,9 +76,15 @@ def bus_topics(lanes: int) -> list[Topic]:
     ]
 
 
-def department_topics(department: str) -> list[Topic]:
-    """The state topics of a department that publishes."""
-    return [Topic(positions_topic(department), 1, _state()), Topic(f"_bus.rejects.{department}", 1, _state())]
+def _rejects() -> dict[str, str]:
+    """The latest of each key; nothing for longer than the dead letters that it is about."""
+    kept = {"cleanup.policy": "compact,delete", "retention.ms": str(milliseconds(DLQ_RETENTION))}
+    return kept | {"segment.bytes": str(STATE_SEGMENT_BYTES)}
+
+
+def department_topics(department: str, lanes: int) -> list[Topic]:
+    """The state topics of a department that publishes; of its rejects, one partition per lane."""
+    return [Topic(positions_topic(department), 1, _state()), Topic(rejects_topic(department), lanes, _rejects())]
 
 
 def dataset_topics(dataset: Dataset) -> list[Topic]:

@@ -56,6 +56,7 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
     from bus.kafka import clients
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
+    from bus.pipeline.decoded import decoded
 
     decoders = Decoders()
     reader = clients.consumer(chosen.kafka, auto_offset_reset="earliest" if from_beginning else "latest")
@@ -69,28 +70,6 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
                         "partition": record.partition,
                         "offset": record.offset,
                         "key": (record.key or b"").decode("utf-8", "replace"),
-                        "value": await _value(record.value, decoders, registry),
+                        "value": await decoded(record.value, decoders, registry),
                         "headers": {name: text.decode("utf-8", "replace") for name, text in record.headers},
                     }
-
-
-async def _value(value: bytes | None, decoders: Any, registry: Any) -> Any:
-    """What the value says; its text, or its length, where it is not Avro (dead letters may hold anything)."""
-    from bus.errors import SchemaNotFoundError
-    from bus.pipeline.codec import BadRecordError, UnknownSchemaError
-    from bus.wire import BadFrameError, schema_id
-
-    if value is None:
-        return None
-    try:
-        writer = schema_id(value)
-        try:
-            return decoders.decode(writer, value)
-        except UnknownSchemaError:
-            decoders.add(writer, await registry.schema(writer))
-            return decoders.decode(writer, value)
-    except (BadFrameError, BadRecordError, SchemaNotFoundError):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return f"({len(value)} bytes that are not Avro)"

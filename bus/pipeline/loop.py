@@ -22,6 +22,9 @@ from bus.pipeline import transaction
 from bus.pipeline.batch import OutputBatch
 from bus.pipeline.codec import UnknownSchemaError
 from bus.pipeline.counts import WorkerCounts
+from bus.pipeline.normalise import Normalise
+from bus.pipeline.open_rejects import recall
+from bus.pipeline.redrive import LaneRedrives
 from bus.pipeline.routing import Routing
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from bus.config import Connection
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
+    from bus.pipeline.command import Redrive
+    from bus.pipeline.normalise import Normalisers
+    from bus.pipeline.open_rejects import OpenRejects
     from bus.pipeline.record import InputRecord, Output, Stage
     from bus.pipeline.route import EntityViews
     from bus.pipeline.share_of_time import ShareOfTime
@@ -76,10 +82,12 @@ class Lane:
     Attributes:
         transactional_id: the same for every owner.
         group: the consumer group that holds the stage's offsets.
+        number: of the lane.
     """
 
     transactional_id: str
     group: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,12 @@ class Work:
 
     Attributes:
         inputs: its input partitions.
-        stage: what is done with their records; None where that is routing to views.
+        normalisers: of a lane that normalises: raw topic → its dataset's normalisers.
         entities: of a lane that routes: shared topic → its entity's views.
     """
 
     inputs: frozenset[tuple[str, int]]
-    stage: Stage | None = None
+    normalisers: Normalisers = field(default_factory=dict)
     entities: Mapping[str, EntityViews] = field(default_factory=dict)
 
 
@@ -107,6 +115,7 @@ class Shared:
         scan_time: what the lanes may spend together on filling new views.
         look_again: sees to it that the lanes' work knows which topics there are; asked when one seems to be gone.
         counts: what the process has done; read by health and metrics.
+        commands: what is asked of lanes now, by commands; never older than the lanes' work.
     """
 
     registry: SchemaRegistry
@@ -114,6 +123,7 @@ class Shared:
     scan_time: ShareOfTime
     look_again: Callable[[], Awaitable[None]]
     counts: WorkerCounts = field(default_factory=WorkerCounts)
+    commands: Callable[[], Sequence[Redrive]] = tuple
 
 
 class LaneLoop:
@@ -218,7 +228,7 @@ class LaneLoop:
         try:
             await self._adopt(lane, work)
             while not self._stopping.is_set():
-                now = self._work()
+                now, commands = self._work(), self._shared.commands()
                 if now.inputs != lane.positions.keys():
                     return
                 if now is not work:
@@ -226,8 +236,9 @@ class LaneLoop:
                     await self._adopt(lane, work)
                 started = time.monotonic()
                 filling = lane.routing is not None and lane.routing.is_filling
+                redrive = lane.redrives.pending(commands, time.time()) if lane.redrives and commands else None
                 polled = await lane.consumer.getmany(
-                    timeout_ms=SCAN_POLL_MS if filling else POLL_MS, max_records=MAX_RECORDS
+                    timeout_ms=SCAN_POLL_MS if filling or redrive else POLL_MS, max_records=MAX_RECORDS
                 )
                 if polled:
                     await self._pace(started, len(lane.positions), *await self._step(lane, polled))
@@ -236,15 +247,23 @@ class LaneLoop:
                     recommit_at = started + RECOMMIT_SECONDS
                 if filling:
                     await self._fill(lane)
+                if redrive is not None and lane.redrives is not None:
+                    await self._redrive(lane, lane.redrives, redrive)
         finally:
             self._routing = None
-            if lane.routing is not None:
-                await lane.routing.close()
+            for part in (lane.routing, lane.redrives):
+                if part is not None:
+                    await part.close()
 
     async def _adopt(self, lane: _Opened, work: Work) -> None:
         """Do this work from now on."""
-        if work.stage is not None:
-            lane.stage = work.stage
+        if work.normalisers:
+            if lane.rejects is None:
+                lane.rejects = await recall(self._connection, self.lane.number, lane.positions)
+                lane.redrives = LaneRedrives(self._connection, lane.rejects, work.normalisers)
+            lane.stage = Normalise(work.normalisers, lane.rejects)
+            if lane.redrives is not None:
+                lane.redrives.normalisers = work.normalisers
             return
         if lane.routing is None:
             lane.routing = Routing(self._connection, work.entities, lane.positions)
@@ -302,6 +321,12 @@ class LaneLoop:
         if outputs:
             await self._commit(lane, outputs, {})
 
+    async def _redrive(self, lane: _Opened, redrives: LaneRedrives, command: Redrive) -> None:
+        """Take up some of the rejects that a command has selected."""
+        chunk = await redrives.read(command, await redrives.next(command))
+        outputs = await self._apply(lambda _: redrives.settle(command, chunk), ())
+        await self._commit(lane, outputs, {})
+
     async def _apply(self, stage: Stage, records: Sequence[InputRecord]) -> list[Output]:
         while True:
             try:
@@ -345,6 +370,7 @@ class _Opened:
         stage: what is done with records.
         most_topics: how many topics one batch may write to.
         routing: of a lane that routes.
+        rejects, redrives: of a lane that normalises.
     """
 
     producer: Any
@@ -353,6 +379,8 @@ class _Opened:
     stage: Stage = _no_outputs
     most_topics: int = 0
     routing: Routing | None = None
+    rejects: OpenRejects | None = None
+    redrives: LaneRedrives | None = None
 
     @property
     def slice(self) -> int:

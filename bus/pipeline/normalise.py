@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,14 +14,14 @@ from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
 from bus.pipeline.dlq import reject_headers
 from bus.pipeline.envelope import row_schema
+from bus.pipeline.open_rejects import Entry, Verdict
 from bus.pipeline.record import Output
 from bus.pipeline.reject import Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from bus.pipeline.codec import Decoders
     from bus.pipeline.mapping.compiled import CompiledMapping
+    from bus.pipeline.open_rejects import OpenRejects
     from bus.pipeline.record import InputRecord
 
 _log = structlog.get_logger()
@@ -52,9 +54,10 @@ class EntityOutput:
 
 
 class DatasetNormaliser:
-    """Normalises one dataset. Old and new writer schemas flow at once: the mapping is compiled for each."""
+    """Normalises a dataset for one mapping. Old and new writer schemas flow at once: it is compiled for each."""
 
     def __init__(self, dataset: str, output: EntityOutput, decoders: Decoders) -> None:
+        self.entity = output.topic.removeprefix("shared.")
         self._dlq = wire.dlq_topic(dataset)
         self._output = output
         self._decoders = decoders
@@ -62,8 +65,8 @@ class DatasetNormaliser:
         self._type = ("ce_type", output.event_type)
         self._id_suffix = f"/m{output.revision}".encode()
 
-    def __call__(self, record: InputRecord) -> list[Output]:
-        """What a raw record becomes: a canonical record, a tombstone or a reject; nothing for a key that never was.
+    def __call__(self, record: InputRecord) -> Output | Reject | None:
+        """What a raw record becomes: a canonical record, a tombstone or a reject; None for a key that never was.
 
         Raises:
             UnknownSchemaError: its writer schema is not at hand yet.
@@ -71,22 +74,20 @@ class DatasetNormaliser:
         try:
             made = self._change(record)
         except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
-            made = Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
+            return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
         except UnencodableError as error:
-            made = Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
+            return Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
         except UnknownSchemaError:
             raise
         except Exception as error:  # noqa: BLE001  a fault of ours on one record must not stop all that come after it
             _log.error("rule failed", topic=record.topic, offset=record.offset, error=type(error).__name__)
-            made = Reject(rule="internal", field="", reason=f"a rule failed on it ({type(error).__name__})")
-        if isinstance(made, Reject):
-            return [self._reject(record, made)]
-        if made is None:
-            return []
+            return Reject(rule="internal", field="", reason=f"a rule failed on it ({type(error).__name__})")
+        if made is None or isinstance(made, Reject):
+            return made
         key, value = made
         partition = partition_of(key, self._output.partitions)
         headers = wire.derived_headers(dict(record.headers), self._id_suffix, self._type)
-        return [Output(self._output.topic, partition, key, value, headers)]
+        return Output(self._output.topic, partition, key, value, headers)
 
     def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject | None:
         if record.value is None or record.key is None:
@@ -121,25 +122,71 @@ class DatasetNormaliser:
             raise BadRecordError(str(error)) from None
         return self._writers.setdefault(schema_id, (decoder(schema, only=_FIELDS_READ), self._output.compile(row)))
 
-    def _reject(self, record: InputRecord, reject: Reject) -> Output:
+    def letter(self, record: InputRecord, reject: Reject) -> Output:
+        """The dead letter of a record that was rejected."""
         origin = f"{record.topic}/{record.partition}/{record.offset}"
-        more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin)
+        more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin, self.entity)
         return Output(self._dlq, 0, record.key, record.value, [*record.headers, *more])
 
 
-class Normalise:
-    """The stage: each raw topic has its dataset's normalisers, one per mapping."""
+Normalisers = Mapping[str, Sequence[DatasetNormaliser]]
+"""Raw topic → its dataset's normalisers, one per mapping."""
 
-    def __init__(self, normalisers: Mapping[str, Sequence[DatasetNormaliser]]) -> None:
+
+class Normalise:
+    """The stage of a lane.
+
+    Args:
+        normalisers: of its inputs.
+        rejects: the lane's memory; what a call changes in it, it changes at its end, so that a call that failed may be
+            made again.
+        now: the time in seconds since 1970, asked when a record is rejected.
+    """
+
+    def __init__(self, normalisers: Normalisers, rejects: OpenRejects, now: Callable[[], float] = time.time) -> None:
         self._normalisers = normalisers
+        self._rejects = rejects
+        self._now = now
 
     def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
-        """The outputs of all mappings, in the records' order.
+        """The outputs of all mappings for records of one partition, in their order, and the changes of open rejects.
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand yet.
         """
         if not records:
             return []
-        normalisers = self._normalisers[records[0].topic]
-        return [output for record in records for normalise in normalisers for output in normalise(record)]
+        place = records[0].topic, records[0].partition
+        normalisers = self._normalisers[place[0]]
+        opened = self._rejects.entries[place]
+        made: list[Output] = []
+        changes: dict[bytes, Entry] = {}
+        for record in records:
+            rejected = None
+            for normaliser in normalisers:
+                output = normaliser(record)
+                if isinstance(output, Reject):
+                    rejected = [*(rejected or ()), (normaliser, output)]
+                elif output is not None:
+                    made.append(output)
+            if rejected is not None:
+                made += [normaliser.letter(record, reject) for normaliser, reject in rejected]
+                self._open(record, rejected, changes)
+            elif record.key in opened or (changes and record.key in changes):
+                _supersede(record.key, opened, changes)
+        return [*made, *self._rejects.settle(place, changes)] if changes else made
+
+    def _open(
+        self, record: InputRecord, rejected: Sequence[tuple[DatasetNormaliser, Reject]], changes: dict[bytes, Entry]
+    ) -> None:
+        """The key's newest change is a reject now. A record without a key can be neither superseded nor redriven."""
+        if record.key is not None:
+            verdicts = (Verdict(normaliser.entity, why.rule, why.field) for normaliser, why in rejected)
+            changes[record.key] = Entry(record.offset, int(self._now() * 1000), tuple(verdicts))
+
+
+def _supersede(key: bytes | None, opened: Mapping[bytes, bytes], changes: dict[bytes, Entry]) -> None:
+    """The key's newest change is good."""
+    if key is not None:
+        entry = changes[key] if key in changes else Entry.decode(opened[key])
+        changes[key] = entry.superseded()

@@ -14,13 +14,14 @@ import structlog
 from mode import Service
 
 from bus.catalogue.catalogue import Catalogue
-from bus.catalogue.topics import CATALOGUE_TOPIC, HEALTH_TOPIC, LANES_TOPIC
+from bus.catalogue.topics import CATALOGUE_TOPIC, COMMANDS_TOPIC, HEALTH_TOPIC, LANES_TOPIC
 from bus.errors import DependencyError
 from bus.kafka.admin import Admin
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.registry_client import SchemaRegistry
 from bus.kafka.topics import partitions_of
 from bus.pipeline.codec import Decoders
+from bus.pipeline.command import redrives
 from bus.pipeline.heartbeat import Heart, WorkerBeat, this_host, worker_key
 from bus.pipeline.lanes import LaneKeeper
 from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bus.config import Settings
-
+    from bus.pipeline.command import Redrive
 
 _log = structlog.get_logger()
 
@@ -76,7 +77,11 @@ class Lanes(Service):
         self._registry = registry
         self._decoders = Decoders()
         self._work = LaneWork()
-        self._shared = Shared(registry, self._decoders, ShareOfTime(SCAN_SHARE), self._look_again)
+        self._heard: list[Redrive] = []
+        self._commands: list[Redrive] = []
+        self._shared = Shared(
+            registry, self._decoders, ShareOfTime(SCAN_SHARE), self._look_again, commands=lambda: self._commands
+        )
         self._admin = Admin(settings.kafka)
         self._reading = asyncio.Lock()
         self._look_at = math.inf
@@ -95,7 +100,11 @@ class Lanes(Service):
         await self._catalogue.__aenter__()
         await self._read_catalogue()
         await self.heart.__aenter__()
-        self._tasks = [asyncio.create_task(self._follow(), name="catalogue"), asyncio.create_task(self.keeper.run())]
+        self._tasks = [
+            asyncio.create_task(self._follow(), name="catalogue"),
+            asyncio.create_task(self._listen(), name="commands"),
+            asyncio.create_task(self.keeper.run()),
+        ]
 
     async def on_stop(self) -> None:
         """End every lane after the transaction that it is in."""
@@ -129,11 +138,27 @@ class Lanes(Service):
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
+            heard = self._heard
             try:
                 if await self._catalogue.refresh() or time.monotonic() >= self._look_at:
                     await self._read_catalogue()
+                self._commands = heard  # who gave them may have applied a change just before: now it is known
             except DependencyError as error:
                 _log.warning("catalogue not read", error=error.detail)
+
+    async def _listen(self) -> None:
+        """Follow `_bus.commands`; a worker starts without waiting for it."""
+        while True:
+            try:
+                async with CompactedTopic(self._settings.kafka, COMMANDS_TOPIC) as topic:
+                    while True:
+                        now = time.time()
+                        self._heard = [command for command in redrives(topic.items) if command.is_valid(now)]
+                        await asyncio.sleep(FOLLOW_SECONDS)
+                        await topic.refresh()
+            except DependencyError as error:
+                _log.warning("commands not read", error=error.detail)
+                await asyncio.sleep(MISSING_TOPICS_SECONDS)
 
     async def _look_again(self) -> None:
         """A lane could not write: a topic of it was deleted, of a view that is gone or not. All lanes ask at once."""
@@ -164,7 +189,7 @@ class Lanes(Service):
         for stage, group in GROUPS.items():
             yield LaneLoop(
                 self._settings.kafka,
-                Lane(f"{self._settings.bus_id}.{stage}.{lane}", group),
+                Lane(f"{self._settings.bus_id}.{stage}.{lane}", group, lane),
                 work=lambda stage=stage: self._work.of(stage, lane),  # type: ignore[misc]
                 shared=self._shared,
             )

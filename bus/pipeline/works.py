@@ -20,7 +20,7 @@ from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
-from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
+from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bus.catalogue.view import View
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
-    from bus.pipeline.record import Stage
+    from bus.pipeline.normalise import Normalisers
 
 _log = structlog.get_logger()
 
@@ -52,16 +52,16 @@ class StageWork:
 
     Attributes:
         topics: its inputs with their numbers of partitions.
-        stage, entities: see `Work`.
+        normalisers, entities: see `Work`.
     """
 
     topics: Mapping[str, int]
-    stage: Stage | None = None
+    normalisers: Normalisers = field(default_factory=dict)
     entities: Mapping[str, EntityViews] = field(default_factory=dict)
 
     def of_lane(self, lane: int, lanes: int) -> Work:
         """The part of one lane."""
-        return Work(share(self.topics, lane, lanes), self.stage, self.entities)
+        return Work(share(self.topics, lane, lanes), self.normalisers, self.entities)
 
 
 async def stage_works(
@@ -105,7 +105,7 @@ async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: D
         topic = wire.raw_topic(dataset.name)
         normalisers[topic] = [DatasetNormaliser(dataset.name, output, decoders) for output in outputs]
         inputs[topic] = dataset.spec.partitions
-    return StageWork(inputs, Normalise(normalisers))
+    return StageWork(inputs, normalisers)
 
 
 async def _entity_output(

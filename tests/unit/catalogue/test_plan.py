@@ -76,7 +76,7 @@ def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalog
     places = [order[type(action)] for action in made.actions]
     assert places == sorted(places)
     assert set(places) == {0, 1, 2, 3}
-    assert made.partitions_after == 16 + 8 + 8 + 4 + 4 + 6
+    assert made.partitions_after == 16 + 16 + 8 + 8 + 4 + 4 + 5
 
 
 def test_topics_and_their_settings_are_those_of_the_design() -> None:
@@ -90,7 +90,7 @@ def test_topics_and_their_settings_are_those_of_the_design() -> None:
         "_bus.health": 1,
         "_bus.members.population.person": 8,
         "_bus.positions.gongan": 1,
-        "_bus.rejects.gongan": 1,
+        "_bus.rejects.gongan": 16,
         "raw.gongan.population": 4,
         "dlq.gongan.population": 1,
         "shared.population.person": 8,
@@ -157,14 +157,15 @@ def test_a_changed_number_of_partitions_is_refused(folder: Folder, applied: Clus
 
 
 def test_another_number_of_lanes_is_refused(folder: Folder, applied: ClusterState) -> None:
-    text = refusal(plan(folder.load(), applied, Limits(lanes=32)))
-    assert text.startswith("BUS_LANES: error: topic _bus.lanes has 16 partitions, 32 are asked for")
+    lanes, rejects = map(str, plan(folder.load(), applied, Limits(lanes=32)).refusals)
+    assert lanes.startswith("BUS_LANES: error: topic _bus.lanes has 16 partitions, 32 are asked for")
+    assert "topic _bus.rejects.gongan has 16 partitions, 32 are asked for" in rejects
 
 
 def test_more_partitions_than_the_cluster_bears_are_refused(folder: Folder) -> None:
-    made = plan(folder.load(), ClusterState(), Limits(partitions=45))
-    assert "the cluster would have 46 partitions; its budget is 45" in refusal(made)
-    assert plan(folder.load(), ClusterState(), Limits(partitions=46)).refusals == ()
+    made = plan(folder.load(), ClusterState(), Limits(partitions=60))
+    assert "the cluster would have 61 partitions; its budget is 60" in refusal(made)
+    assert plan(folder.load(), ClusterState(), Limits(partitions=61)).refusals == ()
 
 
 def test_a_new_optional_field_is_the_next_version(folder: Folder, applied: ClusterState) -> None:
@@ -444,7 +445,7 @@ def test_a_code_list_too_large_for_a_record_is_refused(folder: Folder) -> None:
 
 def test_a_plan_as_json_names_every_action(folder: Folder) -> None:
     made = plan(folder.load(), ClusterState()).json()
-    assert made["partitions"] == {"before": 0, "after": 46}
+    assert made["partitions"] == {"before": 0, "after": 61}
     assert {action["action"] for action in made["actions"]} == {
         "create_topic",
         "set_offsets",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,8 +18,13 @@ from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
+from bus.pipeline.open_rejects import Entry, OpenRejects, StateKey
 from bus.wire import CloudEvent, frame
 
+if TYPE_CHECKING:
+    from bus.pipeline.record import Output
+
+RAW = "raw.gongan.population"
 TEXT = ["null", "string"]
 OLD_FIELDS = dict.fromkeys(("sfzh", "xm", "xb", "csrq", "mz", "hjdz", "jzdz", "lxdh", "xzqhdm", "bz"), TEXT) | {
     "gxsj": ["null", {"type": "long", "logicalType": "timestamp-micros"}]
@@ -45,7 +51,7 @@ OLD, NEW = schema(OLD_FIELDS), schema(OLD_FIELDS | {"zdrq": TEXT})
 class Raw:
     value: bytes | None
     key: bytes | None = b"32050819900307101X"
-    topic: str = "raw.gongan.population"
+    topic: str = RAW
     partition: int = 2
     offset: int = 7
 
@@ -69,7 +75,7 @@ def decoders() -> Decoders:
 
 
 @pytest.fixture(scope="module")
-def stage(decoders: Decoders) -> Normalise:
+def normaliser(decoders: Decoders) -> DatasetNormaliser:
     workspace = Workspace.load(default_workspace())
     (entity,) = workspace.all(Entity)
     (mapping,) = workspace.all(Mapping)
@@ -84,7 +90,12 @@ def stage(decoders: Decoders) -> Normalise:
         compile=partial(compile_mapping, mapping, entity, dataset, codelists),
         encode=encoder(9, entity.spec.avro),
     )
-    return Normalise({"raw.gongan.population": [DatasetNormaliser("gongan.population", output, decoders)]})
+    return DatasetNormaliser("gongan.population", output, decoders)
+
+
+@pytest.fixture
+def stage(normaliser: DatasetNormaliser) -> Normalise:
+    return Normalise({RAW: [normaliser]}, OpenRejects(5, [(RAW, 2)]), lambda: 1_700_000_000.0)
 
 
 def test_a_good_row_becomes_a_shared_record_with_its_own_id(stage: Normalise) -> None:
@@ -117,7 +128,7 @@ def test_the_deletion_of_a_key_that_its_rules_reject_says_nothing(stage: Normali
 
 def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(stage: Normalise) -> None:
     value = change(1, "c", after=PERSON | {"xm": None})
-    (letter,) = stage([Raw(value)])
+    letter, _ = stage([Raw(value)])
 
     headers = dict(letter.headers)
     assert (letter.topic, letter.value, letter.key) == ("dlq.gongan.population", value, b"32050819900307101X")
@@ -139,7 +150,7 @@ def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(sta
     ],
 )
 def test_bytes_that_are_no_change_are_dead_letters(stage: Normalise, value: bytes | None, key: bytes | None) -> None:
-    (letter,) = stage([Raw(value, key)])
+    letter = stage([Raw(value, key)])[0]
 
     assert (letter.topic, letter.value) == ("dlq.gongan.population", value)
     assert dict(letter.headers)["bus_reject_rule"] == b"undecodable"
@@ -156,3 +167,90 @@ def test_the_shared_record_says_what_the_row_says(stage: Normalise) -> None:
 
     record = decoder(entity.spec.avro)(made.value or b"")
     assert (record["id_number"], record["full_name"], record["sex"]) == ("32050819900307101X", "王伟", "1")
+
+
+def kept(outputs: list[Output]) -> list[tuple[bytes | None, Entry]]:
+    """What is to be remembered, key by key."""
+    return [(each.key, Entry.decode(each.value or b"")) for each in outputs if each.topic.startswith("_bus.rejects.")]
+
+
+KEY = b"32050819900307101X"
+BAD = change(1, "u", after=PERSON | {"xb": "3"})
+GOOD = change(1, "u", after=PERSON)
+
+
+def test_a_reject_opens_an_entry_for_its_key_that_holds_no_value(stage: Normalise) -> None:
+    letter, state = stage([Raw(BAD)])
+
+    assert dict(letter.headers)["bus_reject_entity"] == b"population.person"
+    assert (state.topic, state.partition) == ("_bus.rejects.gongan", 5)
+    assert state.key == b"gongan.population/2/" + KEY
+    told = json.loads(state.value or b"")
+    verdict = {"entity": "population.person", "rule": "codes", "field": "sex", "state": "open"}
+    assert told == {"offset": 7, "time": 1_700_000_000_000, "rejects": [verdict]}
+
+
+@pytest.mark.parametrize("later", [GOOD, change(1, "d", before=PERSON)])
+def test_a_later_good_change_or_deletion_supersedes_it_once(stage: Normalise, later: bytes) -> None:
+    stage([Raw(BAD)])
+    record, state = stage([Raw(later, offset=8)])
+
+    assert record.topic == "shared.population.person"
+    ((_, entry),) = kept([state])
+    assert (entry.offset, [verdict.state for verdict in entry.verdicts]) == (7, ["superseded"])
+    assert len(stage([Raw(later, offset=9)])) == 1, "nothing is written of a key with nothing open"
+
+
+def test_of_several_rejects_of_a_key_the_newest_counts(stage: Normalise) -> None:
+    made = stage([Raw(BAD), Raw(change(1, "u", after=PERSON | {"xm": None}), offset=8)])
+
+    ((key, entry),) = kept(made)
+    assert key is not None
+    assert (entry.offset, entry.open[0].rule) == (8, "required")
+    assert [each.topic for each in made[:2]] == ["dlq.gongan.population"] * 2
+
+
+def test_a_reject_and_its_remedy_in_one_batch_leave_nothing_open(stage: Normalise) -> None:
+    ((_, entry),) = kept(stage([Raw(BAD), Raw(GOOD, offset=8)]))
+
+    assert (entry.offset, entry.open) == (7, [])
+    assert kept(stage([Raw(GOOD, offset=9)])) == []
+
+
+def test_a_record_without_a_key_opens_nothing(stage: Normalise) -> None:
+    assert len(stage([Raw(GOOD, key=None)])) == 1
+
+
+def test_a_call_that_lacked_a_schema_changes_nothing_and_is_made_again(
+    normaliser: DatasetNormaliser, decoders: Decoders
+) -> None:
+    rejects = OpenRejects(5, [(RAW, 2)])
+    stage = Normalise({RAW: [normaliser]}, rejects)
+    stage([Raw(BAD)])
+    records = [Raw(GOOD, offset=8), Raw(frame(78) + GOOD[5:], offset=9)]
+    with pytest.raises(UnknownSchemaError):
+        stage(records)
+    decoders.add(78, OLD)
+
+    assert [entry.open for _, entry in kept(stage(records))] == [[]]
+
+
+def test_the_next_owner_of_a_lane_remembers_what_is_open_of_its_partitions(normaliser: DatasetNormaliser) -> None:
+    rejects = OpenRejects(5, [(RAW, 2)])
+    stage = Normalise({RAW: [normaliser]}, rejects)
+    written = [*stage([Raw(BAD)]), *stage([Raw(BAD, key=b"k2", offset=8)]), *stage([Raw(GOOD, offset=9)])]
+    states = [each for each in written if each.topic.startswith("_bus.rejects.")]
+
+    heir, other = OpenRejects(5, [(RAW, 2)]), OpenRejects(5, [(RAW, 1)])
+    for each in states:
+        heir.take(each.key or b"", each.value)
+        other.take(each.key or b"", each.value)
+    assert heir.entries == rejects.entries
+    assert list(heir.entries[RAW, 2]) == [b"k2"]
+    assert other.entries == {(RAW, 1): {}}
+
+
+@pytest.mark.parametrize("key", [b"plain", b"with/slash", '["甲","乙"]'.encode(), b"\xff\xfe", b""])
+def test_any_key_can_be_remembered(key: bytes) -> None:
+    state = StateKey("gongan.population", 3, key)
+    assert StateKey.decode(state.encode()) == state
