@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bus.catalogue.apply import apply_workspace
+from bus.control.instruments import of_bus
+from bus.control.observer import Observer
 from bus.credentials import Credentials, adapter_principal, as_principal
 from bus.errors import WrongUseError
 from bus.installed import make_adapter
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bus.config import Settings
+    from bus.metrics import Instrument
 
 
 def adapter_files(given: Sequence[str]) -> dict[str, Path]:
@@ -48,6 +52,7 @@ class Up:
         workspace: applied first; the packaged one if None.
         adapters: adapter instances to run, with their configuration files; each under its own login.
         secured: the embedded broker has logins and ACLs.
+        instruments: those of the roles, and of an onlooker of the whole bus, are added to these.
     """
 
     def __init__(  # noqa: PLR0913  (what the command was told)
@@ -59,6 +64,7 @@ class Up:
         adapters: dict[str, Path],
         *,
         secured: bool = True,
+        instruments: list[Instrument] | None = None,
     ) -> None:
         self._settings = settings
         self._port = port
@@ -66,6 +72,7 @@ class Up:
         self._workspace = workspace
         self._adapters = adapters
         self._secured = secured
+        self._instruments = instruments
 
     async def run(self, on_ready: Callable[[Settings], None]) -> None:
         """Bring everything up in order, tell the addresses, and run until a signal.
@@ -86,18 +93,22 @@ class Up:
                 Credentials(settings.data_dir).move(settings)
             await apply_workspace(self._workspace, settings)
             on_ready(settings)
-            await run_roles(registry.wait, lambda: run_worker(settings), *self._adapter_roles(settings))
+            if self._instruments is not None:
+                observer = await stack.enter_async_context(Observer(settings))
+                self._instruments += [registry.instrument, of_bus(observer)]
+            worker = partial(run_worker, settings, self._instruments)
+            await run_roles(registry.wait, worker, *self._adapter_roles(settings))
 
     def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
         return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]
 
-    @staticmethod
-    def _adapter_role(name: str, file: Path, settings: Settings) -> Callable[[], asyncio.Future[None]]:
+    def _adapter_role(self, name: str, file: Path, settings: Settings) -> Callable[[], asyncio.Future[None]]:
         async def role() -> None:
             datasets = (await read_catalogue(settings)).datasets_of(name)
             if not datasets:
                 raise WrongUseError(f"--adapter {name}: no dataset of the catalogue names it in source.config")
             adapter = make_adapter(datasets[0].spec.source.adapter, name, file)
-            await run_adapter(adapter, as_principal(settings, adapter_principal(name)))
+            login = as_principal(settings, adapter_principal(name))
+            await run_adapter(adapter, login, instruments=self._instruments)
 
         return lambda: asyncio.ensure_future(role())

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bus.commands.hinting import HintingGroup
-from bus.commands.options import cluster, settings
+from bus.commands.options import cluster, metrics, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bus.catalogue.catalogue import Catalogue
     from bus.config import Settings
+    from bus.metrics import Instrument
     from bus.spi import Adapter
 
 
@@ -119,6 +120,7 @@ def discover(name: str, file: Path | None, bootstrap: str | None, registry_url: 
 @configured
 @click.option("--snapshot", is_flag=True, help="Read everything anew before going on with the changes.")
 @click.option("--accept-deletions", is_flag=True, help="Let a snapshot delete any share of the known keys.")
+@metrics
 def run(
     name: str,
     file: Path | None,
@@ -126,17 +128,24 @@ def run(
     registry_url: str | None,
     snapshot: bool,
     accept_deletions: bool,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Run the adapter until Ctrl-C or SIGTERM; it resumes exactly where its data on Kafka ends."""
     from bus import logs, process
+    from bus.metrics_server import MetricsServer
     from bus.pipeline.adapter_role import run_adapter
 
     logs.configure()
     chosen = settings(bootstrap, registry_url)
+    instruments: list[Instrument] = []
 
     async def role() -> None:
-        adapter = _adapter(await _catalogue(chosen), name, file)
-        await run_adapter(adapter, chosen, accept_deletions=accept_deletions, anew=snapshot)
+        async with MetricsServer(instruments, metrics_port, metrics_host):
+            adapter = _adapter(await _catalogue(chosen), name, file)
+            await run_adapter(
+                adapter, chosen, accept_deletions=accept_deletions, anew=snapshot, instruments=instruments
+            )
 
     process.run(process.run_roles(role))
 

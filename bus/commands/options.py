@@ -22,6 +22,23 @@ def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--bootstrap", metavar="HOST:PORT", help="Kafka cluster.  [env: KAFKA_BOOTSTRAP]")(function)
 
 
+def metrics(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--metrics-port` and `--metrics-host`, of roles; off unless asked for, and on loopback unless told otherwise."""
+    function = click.option(
+        "--metrics-host",
+        envvar="BUS_METRICS_HOST",
+        default="127.0.0.1",
+        show_default=True,
+        help="Address of the metrics; 0.0.0.0 for all.  [env: BUS_METRICS_HOST]",
+    )(function)
+    return click.option(
+        "--metrics-port",
+        envvar="BUS_METRICS_PORT",
+        type=click.IntRange(0, 65535),
+        help="Serve /metrics (Prometheus) and /healthz there; 0: a free port.  [env: BUS_METRICS_PORT; default: off]",
+    )(function)
+
+
 def insecure(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--insecure`, of commands that start a broker."""
     return click.option(

@@ -26,7 +26,16 @@ LONGEST_SECONDS: Final = 6.0
 @cluster
 @click.option("--once", is_flag=True, help="Print once and end.  [default where standard output is no terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print once, as JSON.")
-def command(bootstrap: str | None, registry_url: str | None, once: bool, as_json: bool) -> None:
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics there instead; 0: a free port.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of the metrics; 0.0.0.0 for all.")
+def command(
+    bootstrap: str | None,
+    registry_url: str | None,
+    once: bool,
+    as_json: bool,
+    metrics_port: int | None,
+    metrics_host: str,
+) -> None:
     """Show how the bus is: a verdict first, its cause and the next action, then every dataset, view and subscriber.
 
     \b
@@ -44,13 +53,17 @@ def command(bootstrap: str | None, registry_url: str | None, once: bool, as_json
     rejects    records that stand in the dead letters; see `bus tail dlq.<dataset>`.
 
     Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, and its exit code is 0
-    when everything is OK, 1 otherwise. It joins no consumer group and writes nothing; it works while workers and
+    when everything is OK, 1 otherwise. With --metrics-port it serves verdicts, lags and freshness to Prometheus instead
+    of showing them. It joins no consumer group and writes nothing; it works while workers and
     adapters are down, and says so.
     """  # noqa: D301  (click's mark for lines that are not to be wrapped)
     from rich.console import Console
 
     console = Console()
     chosen = settings(bootstrap, registry_url)
+    if metrics_port is not None and not (once or as_json):
+        _serve(chosen, metrics_port, metrics_host)
+        return
     if as_json or once or not console.is_terminal:
         health = asyncio.run(_once(chosen))
         if as_json:
@@ -62,6 +75,21 @@ def command(bootstrap: str | None, registry_url: str | None, once: bool, as_json
         asyncio.run(_live(chosen, console))
     except KeyboardInterrupt:
         return
+
+
+def _serve(chosen: Settings, port: int, host: str) -> None:
+    from bus import logs, process
+    from bus.control.instruments import of_bus
+    from bus.control.observer import Observer
+    from bus.metrics_server import MetricsServer
+
+    async def role() -> None:
+        async with Observer(chosen) as observer, MetricsServer([of_bus(observer)], port, host) as server:
+            click.echo(f"metrics of the whole bus are on {host}:{server.port}/metrics")
+            await asyncio.Event().wait()
+
+    logs.configure()
+    process.run(process.run_roles(role))
 
 
 async def _once(chosen: Settings) -> BusHealth:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bus.commands.options import insecure, settings
+from bus.commands.options import insecure, metrics, settings
 
 if TYPE_CHECKING:
     from bus.config import Settings
+    from bus.metrics import Instrument
 
 
 @click.command(name="up")
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     help="Run the adapter NAME, configured by a YAML file. May be given several times.",
 )
 @insecure
+@metrics
 @click.option("--json", "as_json", is_flag=True, help="Tell the addresses as one JSON line, once everything answers.")
 def command(
     bootstrap: str | None,
@@ -47,6 +49,8 @@ def command(
     workspace: Path | None,
     adapters: tuple[str, ...],
     insecure: bool,
+    metrics_port: int | None,
+    metrics_host: str,
     as_json: bool,
 ) -> None:
     """Run broker, registry, worker and adapters on this machine, until Ctrl-C or SIGTERM.
@@ -58,13 +62,28 @@ def command(
     `bus adapter run`.
     """
     from bus import logs, process
+    from bus.metrics_server import MetricsServer
     from bus.up import Up, adapter_files
 
     logs.configure()
     files = adapter_files(adapters)
     chosen = settings(bootstrap, None, data_dir=data_dir)
-    up = Up(chosen, None if bootstrap else port, registry_port, workspace, files, secured=not insecure)
-    process.run(up.run(lambda ready: click.echo(_told(ready, as_json=as_json))))
+    instruments: list[Instrument] = []
+    up = Up(
+        chosen,
+        None if bootstrap else port,
+        registry_port,
+        workspace,
+        files,
+        secured=not insecure,
+        instruments=instruments if metrics_port is not None else None,
+    )
+
+    async def roles() -> None:
+        async with MetricsServer(instruments, metrics_port, metrics_host):
+            await up.run(lambda ready: click.echo(_told(ready, as_json=as_json)))
+
+    process.run(roles())
 
 
 def _told(ready: Settings, *, as_json: bool) -> str:

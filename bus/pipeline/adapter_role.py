@@ -10,11 +10,13 @@ from bus.catalogue.topics import CATALOGUE_TOPIC
 from bus.errors import WrongUseError
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.registry_client import SchemaRegistry
+from bus.pipeline.instruments import of_adapter
 from bus.pipeline.publication import Publication, Published
 from bus.pipeline.runtime import AdapterRuntime
 
 if TYPE_CHECKING:
     from bus.config import Settings
+    from bus.metrics import Instrument
     from bus.spi import Adapter
 
 
@@ -54,9 +56,21 @@ def publication(catalogue: Catalogue, name: str, bus_id: str, *, accept_deletion
 
 
 async def run_adapter(
-    adapter: Adapter[Any], settings: Settings, *, accept_deletions: bool = False, anew: bool = False
+    adapter: Adapter[Any],
+    settings: Settings,
+    *,
+    accept_deletions: bool = False,
+    anew: bool = False,
+    instruments: list[Instrument] | None = None,
 ) -> None:
-    """Run an adapter until cancelled; `anew` begins with a full snapshot, whatever the stored position.
+    """Run an adapter until cancelled.
+
+    Args:
+        adapter: configured.
+        settings: the cluster, and the bus's id.
+        accept_deletions: let a snapshot delete any share of the known keys.
+        anew: begin with a full snapshot, whatever the stored position.
+        instruments: its own is added to these.
 
     Raises:
         BusError: see `AdapterRuntime.run` and `publication`.
@@ -65,6 +79,8 @@ async def run_adapter(
     chosen = publication(catalogue, adapter.name, settings.bus_id, accept_deletions=accept_deletions)
     async with SchemaRegistry(settings.registry_url) as registry:
         runtime = AdapterRuntime(adapter, chosen, settings, registry, anew=anew)
+        if instruments is not None:
+            instruments.append(of_adapter(runtime))
         try:
             await runtime.run()
         finally:

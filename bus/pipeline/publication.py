@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bus.pipeline.position import Progress
+from bus.spi import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +62,7 @@ class AdapterCounts:
         caught_up: when it last ran with nothing pending, seconds since 1970.
         pending: changes that were read and are not on Kafka yet.
         seconds: that the transactions took together.
+        rejected: rows that the adapter could not read as such, by dataset (the source's name) and rule.
     """
 
     changes: int = 0
@@ -72,10 +75,13 @@ class AdapterCounts:
     state: str = "starting"
     error: str = ""
     progress: Progress = field(default_factory=Progress)
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def took(self, batches: Sequence[Batch], progress: Progress, seconds: float) -> None:
         """Count one transaction."""
         self.changes += sum(len(batch.changes) for batch in batches)
+        unread = (each for batch in batches for each in batch.changes if type(each) is Rejected)
+        self.rejected.update((each.dataset, each.rule) for each in unread)
         self.transactions += 1
         self.seconds += seconds
         self.error = ""

@@ -60,6 +60,7 @@ class AdapterRuntime:
         *,
         anew: bool = False,
     ) -> None:
+        self.name = publication.adapter
         self.counts = AdapterCounts()
         self._adapter = adapter
         self._publication = publication

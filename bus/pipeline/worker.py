@@ -23,6 +23,7 @@ from bus.kafka.topics import partitions_of
 from bus.pipeline.codec import Decoders
 from bus.pipeline.command import redrives
 from bus.pipeline.heartbeat import Heart, WorkerBeat, this_host, worker_key
+from bus.pipeline.instruments import of_worker
 from bus.pipeline.lanes import LaneKeeper
 from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
 from bus.pipeline.share_of_time import ShareOfTime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bus.config import Settings
+    from bus.metrics import Instrument
     from bus.pipeline.command import Redrive
 
 _log = structlog.get_logger()
@@ -233,14 +235,16 @@ def _credentials(settings: Settings) -> Any:
     )
 
 
-async def run_worker(settings: Settings) -> None:
-    """Run a worker until cancelled.
+async def run_worker(settings: Settings, instruments: list[Instrument] | None = None) -> None:
+    """Run a worker until cancelled; its instrument is added to those given.
 
     Raises:
         BrokerUnavailableError: no broker answers at the start, or no workspace was applied to the cluster.
         RegistryUnavailableError: the registry does not answer at the start.
     """
-    app, _ = worker_app(settings, SchemaRegistry(settings.registry_url))
+    app, lanes = worker_app(settings, SchemaRegistry(settings.registry_url))
+    if instruments is not None:
+        instruments.append(of_worker(lanes))
     collect_rarely()
     try:
         await app.start()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from bus.http_server import HttpServer
 from bus.registry.app import application
+from bus.registry.instruments import of_registry
 from bus.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class RegistryServer:
     def __init__(self, settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
         self._registry = Registry(settings.kafka)
         self._server = HttpServer(application(self._registry), host, port)
+        self.instrument = of_registry(self._registry)
 
     @property
     def port(self) -> int:
@@ -74,10 +76,13 @@ class RegistryServer:
 
 
 async def serve(
-    settings: Settings, host: str = "127.0.0.1", port: int = 8081, on_start: Callable[[str], None] | None = None
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 8081,
+    on_start: Callable[[RegistryServer], None] | None = None,
 ) -> None:
-    """Serve until cancelled; `on_start` is told the address."""
+    """Serve until cancelled; `on_start` is told when it answers."""
     async with RegistryServer(settings, host, port) as server:
         if on_start:
-            on_start(server.url)
+            on_start(server)
         await server.wait()
