@@ -27,7 +27,7 @@ from bus.catalogue.actions import (
     SetOffsets,
     WithdrawAcls,
 )
-from bus.catalogue.cluster_state import ClusterState
+from bus.catalogue.cluster_state import ClusterState, SubjectState
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.plan import Limits, plan
@@ -43,11 +43,12 @@ from bus.kafka.principals import Principals, checks_acls
 from bus.wire import raw_topic, shared_topic, subject, view_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Mapping
     from pathlib import Path
 
     from bus.catalogue.plan import Plan
     from bus.config import Connection, Settings
+    from bus.kafka.admin import TopicState
 
 WRITER: Final = "_bus.catalogue.writer"
 """Transactional id of whoever writes the catalogue: a second writer fences the first."""
@@ -68,24 +69,28 @@ class StaleCatalogueError(BusError):
 async def read_state(settings: Settings, workspace: Workspace) -> ClusterState:
     """What the cluster and its registry have now, as far as the workspace concerns them.
 
+    All at once where it can be: a subscription that was withdrawn is in force until this has been read.
+
     Raises:
         BrokerUnavailableError: the cluster does not answer.
         RegistryUnavailableError: the registry does not answer.
     """
     admin = Admin(settings.kafka)
     topics = await asyncio.to_thread(admin.topics)
-    committed: set[tuple[str, str, int]] = set()
-    for group in (NORMALISE_GROUP, ROUTE_GROUP):
-        offsets = await asyncio.to_thread(admin.committed, group)
-        committed |= {(group, topic, partition) for topic, partition in offsets}
-    async with RegistryReader(settings.registry_url) as registry:
-        subjects = await registry.subjects(_subjects(workspace))
-    records = await _records(settings.kafka) if CATALOGUE_TOPIC in topics else {}
-    state = ClusterState(topics, subjects, records, frozenset(committed), today=_today())
-    return await _with_principals(state, settings) if await checks_acls(settings.kafka) else state
+    subjects, records, normalised, routed, principals = await asyncio.gather(
+        _registered(settings.registry_url, workspace),
+        _records(settings.kafka, topics),
+        _committed(admin, NORMALISE_GROUP),
+        _committed(admin, ROUTE_GROUP),
+        _principals(settings),
+    )
+    return replace(principals, topics=topics, subjects=subjects, records=records, committed=normalised | routed)
 
 
-async def _with_principals(state: ClusterState, settings: Settings) -> ClusterState:
+async def _principals(settings: Settings) -> ClusterState:
+    state = ClusterState(today=_today())
+    if not await checks_acls(settings.kafka):
+        return state
     principals = Principals(settings.kafka)
     return replace(
         state,
@@ -101,7 +106,18 @@ def _today() -> dt.date:
     return dt.datetime.now().astimezone().date()
 
 
-async def _records(connection: Connection) -> dict[str, bytes]:
+async def _committed(admin: Admin, group: str) -> frozenset[tuple[str, str, int]]:
+    return frozenset((group, *place) for place in await asyncio.to_thread(admin.committed, group))
+
+
+async def _registered(url: str, workspace: Workspace) -> dict[str, SubjectState]:
+    async with RegistryReader(url) as registry:
+        return await registry.subjects(_subjects(workspace))
+
+
+async def _records(connection: Connection, topics: Mapping[str, TopicState]) -> dict[str, bytes]:
+    if CATALOGUE_TOPIC not in topics:
+        return {}
     async with CompactedTopic(connection, CATALOGUE_TOPIC) as catalogue:
         return dict(catalogue.items)
 
