@@ -85,7 +85,7 @@ def check(name: str, file: Path | None, bootstrap: str | None, registry_url: str
 
     from bus.errors import FindingsError, Severity
 
-    chosen = settings(bootstrap, registry_url)
+    chosen = _as_adapter(name, bootstrap, registry_url)
     catalogue = asyncio.run(_catalogue(chosen))
     adapter = _adapter(catalogue, name, file)
     keys = {each.spec.source.name: each.spec.key for each in catalogue.datasets_of(name)}
@@ -105,7 +105,7 @@ def check(name: str, file: Path | None, bootstrap: str | None, registry_url: str
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, with the whole Avro schemas.")
 def discover(name: str, file: Path | None, bootstrap: str | None, registry_url: str | None, as_json: bool) -> None:
     """List what the source offers: datasets, keys, fields."""
-    catalogue = asyncio.run(_catalogue(settings(bootstrap, registry_url)))
+    catalogue = asyncio.run(_catalogue(_as_adapter(name, bootstrap, registry_url)))
     found = asyncio.run(_adapter(catalogue, name, file).discover())
     if as_json:
         rows = [{"name": d.name, "primary_key": d.primary_key, "schema": d.schema} for d in found]
@@ -137,7 +137,7 @@ def run(
     from bus.pipeline.adapter_role import run_adapter
 
     logs.configure()
-    chosen = settings(bootstrap, registry_url)
+    chosen = _as_adapter(name, bootstrap, registry_url)
     instruments: list[Instrument] = []
 
     async def role() -> None:
@@ -148,6 +148,13 @@ def run(
             )
 
     process.run(process.run_roles(role))
+
+
+def _as_adapter(name: str, bootstrap: str | None, registry_url: str | None) -> Settings:
+    """The settings under the adapter's own login, if this folder has it."""
+    from bus.credentials import adapter_principal
+
+    return settings(bootstrap, registry_url, principal=adapter_principal(name))
 
 
 async def _catalogue(chosen: Settings) -> Catalogue:

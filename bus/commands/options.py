@@ -54,7 +54,7 @@ def settings(
     Args:
         bootstrap: the option, if it was given.
         registry_url: likewise.
-        principal: whose login is looked for; the superuser's by default.
+        principal: whose login is looked for before the superuser's.
         data_dir: the option, if it was given.
 
     Raises:
@@ -64,6 +64,7 @@ def settings(
     from bus.credentials import SUPERUSER, found_login
 
     folder = data_dir or Path(os.environ.get("BUS_DATA_DIR") or Settings().data_dir)
-    login = found_login(os.environ, principal or SUPERUSER, bootstrap, folder)
+    login = found_login(os.environ, principal, bootstrap, folder) if principal else {}
+    login = login or found_login(os.environ, SUPERUSER, bootstrap, folder)
     given = {name: value for name, value in os.environ.items() if value}
     return Settings.load({**login, **given}, bootstrap=bootstrap, registry_url=registry_url, data_dir=data_dir)

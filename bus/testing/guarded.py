@@ -19,6 +19,7 @@ from bus.own_broker import OwnBroker
 from bus.testing.registry_thread import RegistryThread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from bus.catalogue.cluster_state import ClusterState
@@ -63,6 +64,22 @@ spec:
 """
 
 
+def starter_with_more(folder: Path) -> Path:
+    """The workspace, in a new folder."""
+    shutil.copytree(Path(bus.catalogue.__file__).parent / "starter", folder)
+    _subscribe(folder, {"tax": "portal-company, tax-company"})
+    return folder
+
+
+def _subscribe(folder: Path, wanted: Mapping[str, str]) -> None:
+    text = MORE
+    for subscriber, views in wanted.items():
+        for each in filter(None, views.split(", ")):
+            view, _, until = each.partition(" until ")
+            text += SUBSCRIPTION.format(subscriber=subscriber, view=view, until=until or "2099-12-31")
+    (folder / "more.yaml").write_text(text, encoding="utf-8")
+
+
 class Guarded:
     """The bus; `with Guarded(folder) as bus`.
 
@@ -77,8 +94,7 @@ class Guarded:
         self.data_dir = folder / "data"
         self._broker = OwnBroker(Settings(data_dir=self.data_dir), 0)
         self.credentials = Credentials(self.data_dir)
-        shutil.copytree(Path(bus.catalogue.__file__).parent / "starter", self.folder)
-        self.subscribe()
+        starter_with_more(self.folder)
 
     def __enter__(self) -> Self:
         """Start broker and registry."""
@@ -104,13 +120,7 @@ class Guarded:
 
         The portal always has its own. Nothing is applied yet.
         """
-        wanted = {"tax": "portal-company, tax-company"} | subscribers
-        text = MORE
-        for subscriber, views in wanted.items():
-            for each in filter(None, views.split(", ")):
-                view, _, until = each.partition(" until ")
-                text += SUBSCRIPTION.format(subscriber=subscriber, view=view, until=until or "2099-12-31")
-        (self.folder / "more.yaml").write_text(text, encoding="utf-8")
+        _subscribe(self.folder, {"tax": "portal-company, tax-company"} | subscribers)
 
     async def apply(self) -> Plan:
         """Apply the workspace; what was done."""
