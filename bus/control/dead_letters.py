@@ -1,4 +1,4 @@
-"""The rejects that stand in the dead letters, as an onlooker reads them: headers only, never a key or a value."""
+"""The latest rejects in the dead letters, as an onlooker reads them: headers only, never a key or a value."""
 
 from __future__ import annotations
 
@@ -13,22 +13,17 @@ if TYPE_CHECKING:
 
     from bus.kafka.survey import Glimpse, Place
 
-EXACT: Final = 2_000
-"""So many of the newest are read at the first look; of what stands before them, offsets are counted."""
-
 SHOWN: Final = 50
+AT_ONCE: Final = 2_000
+"""Records of one reading; at the first, the newest that there are."""
+
 _TOPIC: Final = "dlq."
 
 
 class DeadLetters:
-    """What was read so far.
-
-    Attributes:
-        open: number of rejects by dataset. They are all open: nothing says yet which were mended.
-    """
+    """What was read so far."""
 
     def __init__(self) -> None:
-        self.open: dict[str, int] = {}
         self._read: dict[Place, int] = {}
         self._starts: dict[Place, int] = {}
         self._latest: dict[str, deque[LatestReject]] = {}
@@ -49,11 +44,10 @@ class DeadLetters:
             start = starts.get(place, 0)
             if place not in self._read or self._starts[place] != start or self._read[place] > end:
                 self._starts[place] = start
-                self._read[place] = max(start, end - EXACT)
-                self.open[dataset] = self._read[place] - start
+                self._read[place] = max(start, end - AT_ONCE)
                 self._latest[dataset] = deque(maxlen=SHOWN)
             if self._read[place] < end:
-                found[place] = Span(self._read[place], end, EXACT)
+                found[place] = Span(self._read[place], end, AT_ONCE)
         return found
 
     def take(self, ends: Mapping[Place, int], glimpses: Mapping[Place, Glimpse]) -> None:
@@ -62,7 +56,6 @@ class DeadLetters:
             if not place[0].startswith(_TOPIC):
                 continue
             dataset = place[0].removeprefix(_TOPIC)
-            self.open[dataset] += len(glimpse.records)
             self._latest[dataset].extend(_reject(dataset, record) for record in glimpse.records)
             if glimpse.whole:
                 self._read[place] = ends[place]

@@ -17,6 +17,7 @@ from bus.control.picture import Seen, picture
 from bus.control.tails import Tails
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.survey import Survey
+from bus.pipeline.rejects import RejectStates
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,6 +44,8 @@ class Observer:
         self._tails = Tails()
         self._backlogs = Backlogs()
         self._dead_letters = DeadLetters()
+        self._rejects: RejectStates | None = None
+        self._departments: set[str] = set()
         self._topics: dict[str, int] = {}
         self._starts: dict[Place, int] = {}
         self._groups: set[str] = set()
@@ -64,6 +67,9 @@ class Observer:
         if self._stack is not None:
             stack, self._stack = self._stack, None
             await stack.aclose()
+        if self._rejects is not None:
+            await self._rejects.close()
+            self._rejects = None
 
     async def observe(self) -> BusHealth:
         """The bus now; rates are those since the observation before.
@@ -99,6 +105,23 @@ class Observer:
         self._topics = {name: there[name] for name in _topics_of(catalogue) if name in there}
         self._starts = await self._survey.starts(self._places())
         self._groups = await self._survey.groups()
+        owners = {dataset.spec.department for dataset in catalogue.datasets.values()}
+        await self._follow_rejects({owner for owner in owners if wire.rejects_topic(owner) in there})
+
+    async def _follow_rejects(self, departments: set[str]) -> None:
+        if self._rejects is not None and departments != self._departments:
+            await self._rejects.close()
+            self._rejects = None
+        if self._rejects is None:
+            self._rejects = await RejectStates(self._settings.kafka, departments, open_only=True).__aenter__()
+            self._departments = departments
+
+    async def _open_rejects(self) -> dict[str, int]:
+        """By dataset. What an adapter rejected is not among them: nothing says when it is mended."""
+        if self._rejects is None:
+            return {}
+        await self._rejects.refresh()
+        return self._rejects.open_by_dataset()
 
     def _places(self) -> list[Place]:
         return [(topic, number) for topic, count in self._topics.items() for number in range(count)]
@@ -130,7 +153,7 @@ class Observer:
             groups=groups,
             adapters=self._beats.adapters,
             workers=self._beats.workers,
-            open_rejects=self._dead_letters.open,
+            open_rejects=await self._open_rejects(),
             rejects=self._dead_letters.latest,
         )
 

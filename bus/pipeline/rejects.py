@@ -35,16 +35,18 @@ class RejectStates:
     Args:
         connection: the cluster.
         departments: whose.
+        open_only: keep no others.
 
     Attributes:
         entries: the newest rejected change of each key, encoded (see `Entry`).
         answers: id of a command → lane → its answer.
     """
 
-    def __init__(self, connection: Connection, departments: Iterable[str]) -> None:
+    def __init__(self, connection: Connection, departments: Iterable[str], *, open_only: bool = False) -> None:
         self.entries: dict[StateKey, bytes] = {}
         self.answers: dict[str, dict[int, Answer]] = {}
-        self._open: dict[StateKey, str] = {}
+        self._open: Counter[str] = Counter()
+        self._open_only = open_only
         self._connection = connection
         self._topics = sorted({wire.rejects_topic(department) for department in departments})
         self._reader = clients.consumer(connection, auto_offset_reset="earliest")
@@ -99,7 +101,7 @@ class RejectStates:
 
     def open_by_dataset(self) -> Counter[str]:
         """How many keys of each dataset have a rejected change that is not mended."""
-        return Counter(self._open.values())
+        return +self._open
 
     def _take(self, record: Any) -> None:
         if record.key.startswith(RESERVED):
@@ -108,14 +110,14 @@ class RejectStates:
                 lanes[record.partition] = Answer.decode(record.value)
             return
         key = StateKey.decode(record.key)
-        if record.value is None:
-            self.entries.pop(key, None)
-        else:
+        before = self.entries.pop(key, None)
+        self._open[key.dataset] += _is_open(record.value) - _is_open(before)
+        if record.value is not None and (_is_open(record.value) or not self._open_only):
             self.entries[key] = record.value
-        if record.value is not None and Entry.decode(record.value).open:
-            self._open[key] = key.dataset
-        else:
-            self._open.pop(key, None)
+
+
+def _is_open(entry: bytes | None) -> bool:
+    return entry is not None and bool(Entry.decode(entry).open)
 
 
 @dataclass(frozen=True, slots=True)
