@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import os
 import sys
 from typing import Any
 
@@ -63,7 +64,7 @@ class LazyGroup(HintingGroup):
 def bus() -> None:
     """Shuniu (枢纽): departments' changes in, shared records out, to each subscriber what it is entitled to.
 
-    Settings come from options or the environment: KAFKA_BOOTSTRAP, BUS_REGISTRY_URL, BUS_ID, BUS_DATA_DIR …
+    Settings come from options or the environment: KAFKA_BOOTSTRAP, BUS_REGISTRY_URL, BUS_ID, BUS_DATA_DIR, BUS_LOG …
     """
 
 
@@ -81,7 +82,13 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.Abort:
         sys.exit(130)
     except BusError as error:
-        click.echo(f"bus: {error}", err=True)
+        if os.environ.get("BUS_LOG") == "json":
+            from bus import logs  # noqa: PLC0415  (what `bus --help` need not wait for)
+
+            logs.configure()
+            logs.tell_end(error)
+        else:
+            click.echo(f"bus: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None:  # not about a file that the user named: a fault of ours, to be seen whole

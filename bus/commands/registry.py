@@ -24,6 +24,7 @@ def command(host: str, port: int, bootstrap: str | None, metrics_port: int | Non
     import contextlib
     import signal
 
+    from bus import logs
     from bus.metrics_server import MetricsServer
     from bus.registry.server import serve
 
@@ -42,5 +43,6 @@ def command(host: str, port: int, bootstrap: str | None, metrics_port: int | Non
             async with MetricsServer(instruments, metrics_port, metrics_host):
                 await serve(chosen, host, port, on_start)
 
+    logs.configure()
     chosen = settings(bootstrap, None)
     asyncio.run(until_signal())
