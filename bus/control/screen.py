@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rich.console import Group
 from rich.table import Table
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bus.control.health import BusHealth, LatestReject
+
+PartT = TypeVar("PartT", bound=Judged)
 
 STYLES: Final = {
     Verdict.OK: "green",
@@ -82,6 +84,11 @@ def _verdict(part: Judged) -> Text:
     return Text(part.verdict, STYLES[part.verdict])
 
 
+def _worst_first(parts: Iterable[PartT]) -> list[PartT]:
+    """A screen may be too short for all: what needs somebody stands first, the others in their order."""
+    return sorted(parts, key=lambda part: -part.verdict.severity)
+
+
 def _table(*columns: str, first: int = 2) -> Table:
     """A table whose first columns are texts, and the others numbers."""
     table = Table(box=None, header_style="dim", pad_edge=False, expand=False)
@@ -92,7 +99,7 @@ def _table(*columns: str, first: int = 2) -> Table:
 
 def _workers(health: BusHealth) -> Table:
     table = _table("", "worker", "state", "lanes", "records", "rejects", "heard", first=3)
-    for each in health.workers:
+    for each in _worst_first(health.workers):
         heard = duration(None if each.heard is None else max(0.0, health.time - each.heard))
         lanes = f"{len(each.lanes)}"
         table.add_row(_verdict(each), each.name, each.state, lanes, f"{each.records:,}", f"{each.rejects:,}", heard)
@@ -103,7 +110,7 @@ def _workers(health: BusHealth) -> Table:
 
 def _adapters(health: BusHealth) -> Table:
     table = _table("", "adapter", "kind", "state", "changes", "pending", "heard", first=4)
-    for each in health.adapters:
+    for each in _worst_first(health.adapters):
         heard = duration(None if each.heard is None else max(0.0, health.time - each.heard))
         row = (each.name, each.kind, each.state or "unknown", f"{each.changes:,}", f"{each.pending:,}", heard)
         table.add_row(_verdict(each), *row)
@@ -112,7 +119,7 @@ def _adapters(health: BusHealth) -> Table:
 
 def _datasets(health: BusHealth) -> Table:
     table = _table("", "dataset", "per s", "lag", "freshness", "promised", "latency", "rejects")
-    for each in health.datasets:
+    for each in _worst_first(health.datasets):
         table.add_row(
             _verdict(each),
             each.name,
@@ -128,7 +135,7 @@ def _datasets(health: BusHealth) -> Table:
 
 def _views(health: BusHealth) -> Table:
     table = _table("", "view", "per s", "lag", "freshness", "promised", "latency", "filled")
-    for each in health.views:
+    for each in _worst_first(health.views):
         table.add_row(
             _verdict(each),
             each.topic,
@@ -144,10 +151,9 @@ def _views(health: BusHealth) -> Table:
 
 def _subscribers(health: BusHealth) -> Table:
     table = _table("", "subscriber", "view", "group", "lag", "per s", first=4)
-    for subscriber in health.subscribers:
-        for each in subscriber.subscriptions:
-            lag = "not seen" if each.lag is None else f"{each.lag:,}"
-            table.add_row(_verdict(each), subscriber.name, each.view, each.group, lag, f"{each.rate:,.1f}")
+    for each in _worst_first(each for subscriber in health.subscribers for each in subscriber.subscriptions):
+        lag = "not seen" if each.lag is None else f"{each.lag:,}"
+        table.add_row(_verdict(each), each.subscriber, each.view, each.group, lag, f"{each.rate:,.1f}")
     return table
 
 
