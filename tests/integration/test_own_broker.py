@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pytest
 
@@ -14,9 +14,6 @@ from bus.credentials import SUPERUSER, Credentials, CredentialsError, found_logi
 from bus.errors import BrokerUnavailableError, EmbeddedKafkaError
 from bus.kafka.admin import Admin, NewTopic
 from bus.own_broker import OwnBroker
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class CommandLines:
@@ -78,7 +75,7 @@ def test_a_guarded_broker_keeps_its_login_over_restarts_and_ports(settings: Sett
 
 
 @pytest.fixture
-def open_data(settings: Settings) -> Iterator[Settings]:
+def open_data(settings: Settings) -> Settings:
     """A folder of a broker without logins, as every earlier version made it."""
     with OwnBroker(settings, 0, secured=False) as broker:
         Admin(broker.settings.kafka).create_topics([NewTopic("open")])
