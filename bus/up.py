@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bus.catalogue.apply import apply_workspace
+from bus.catalogue.view import View
+from bus.catalogue.workspace import Workspace, default_workspace
 from bus.control.instruments import of_bus
 from bus.control.observer import Observer
 from bus.credentials import Credentials, adapter_principal, as_principal
@@ -18,6 +20,7 @@ from bus.own_broker import OwnBroker
 from bus.pipeline.adapter_role import read_catalogue, run_adapter
 from bus.pipeline.worker import run_worker
 from bus.process import run_roles
+from bus.pseudonym_keys import make_pseudonym_key
 from bus.registry.server import RegistryServer
 
 if TYPE_CHECKING:
@@ -91,6 +94,7 @@ class Up:
             settings = settings.model_copy(update={"registry_url": registry.url})
             if self._port is not None:
                 Credentials(settings.data_dir).move(settings)
+            self._make_pseudonym_keys(settings)
             await apply_workspace(self._workspace, settings)
             on_ready(settings)
             if self._instruments is not None:
@@ -98,6 +102,12 @@ class Up:
                 self._instruments += [registry.instrument, of_bus(observer)]
             worker = partial(run_worker, settings, self._instruments)
             await run_roles(registry.wait, worker, *self._adapter_roles(settings))
+
+    def _make_pseudonym_keys(self, settings: Settings) -> None:
+        """The secret keys that the workspace's views name and nobody has given: random ones, in the data folder."""
+        workspace = Workspace.load(self._workspace or default_workspace())
+        for name in sorted({key for view in workspace.all(View) for key in view.spec.pseudonyms.values()}):
+            make_pseudonym_key(name, settings.data_dir)
 
     def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
         return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]

@@ -15,6 +15,7 @@ from bus.errors import BusError
 from bus.kafka import child
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -33,9 +34,10 @@ class BusUp:
     Args:
         folder: for the broker's data and the process's log.
         arguments: more arguments of `bus up`.
+        environment: added to ours.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.log = folder / "bus-up.log"
         self._folder = folder
         data = ["--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
@@ -45,7 +47,7 @@ class BusUp:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env={"BUS_LANES": DEMO_LANES} | os.environ,
+                env={"BUS_LANES": DEMO_LANES} | os.environ | dict(environment or {}),
                 start_new_session=True,  # Ctrl-C is for the demo, which then stops this in order
             )
 

@@ -1,4 +1,4 @@
-"""What the subscriber must have, worked out from the register's own journal; no code of the data path is used.
+"""What the subscribers must have, worked out from the register's own journal; no code of the data path is used.
 
 The rules are written down here a second time, plainly, so that a mistake in the mapping cannot hide itself.
 """
@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -29,14 +30,16 @@ DATE: Final = re.compile(r"(\d{4})(?:(\d{2})(\d{2})|[-/.年](\d{1,2})[-/.月](\d
 NUMBER: Final = re.compile(r"\d{17}[\dX]", re.ASCII)
 
 State = dict[str, dict[str, Any]]
+Show = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class Fold:
-    """The register as its journal tells it, and what the portal must have of it."""
+    """The register as its journal tells it, and what a subscriber must have of it."""
 
-    def __init__(self, divisions: AbstractSet[str]) -> None:
+    def __init__(self, divisions: AbstractSet[str], show: Show) -> None:
         self.state: State = {}
         self._divisions = divisions
+        self._show = show
         self._rows: dict[int, Person] = {}
         self._holders: dict[str, int] = {}
 
@@ -53,8 +56,12 @@ class Fold:
         for row in touched & self._rows.keys():
             person = self._rows[row]
             self._holders[person["sfzh"]] = row
-            if (record := portal_record(person, self._divisions)) is not None:
-                self.state[person["sfzh"]] = record
+            if (record := good_record(person, self._divisions)) is None:
+                continue
+            if (shown := self._show(record)) is None:
+                self.state.pop(person["sfzh"], None)
+            else:
+                self.state[person["sfzh"]] = shown
 
     def _release(self, number: str, row: int) -> None:
         if self._holders.get(number, row) == row:
@@ -62,8 +69,19 @@ class Fold:
         self.state.pop(number, None)
 
 
-def expected_state(journal: Iterable[tuple[int, str, int, Person | None]], divisions: AbstractSet[str]) -> State:
-    """What the portal must have in the end, by id number.
+def for_portal(record: dict[str, Any]) -> dict[str, Any]:
+    """What the portal may see of a person: phone and addresses masked."""
+    return record | {
+        "registered_address": hide_address(record["registered_address"]),
+        "residence_address": hide_address(record["residence_address"]),
+        "phone": hide_phone(record["phone"]),
+    }
+
+
+def expected_state(
+    journal: Iterable[tuple[int, str, int, Person | None]], divisions: AbstractSet[str], show: Show = for_portal
+) -> State:
+    """What a subscriber must have in the end, by id number.
 
     A dirty change leaves the last good version in place; when the number passed to another row, or its row was deleted,
     what was there is gone whatever follows.
@@ -71,15 +89,16 @@ def expected_state(journal: Iterable[tuple[int, str, int, Person | None]], divis
     Args:
         journal: see `Register.journal`.
         divisions: the valid division codes.
+        show: what the subscriber may see of a person; None for nothing at all.
     """
-    fold = Fold(divisions)
+    fold = Fold(divisions, show)
     for _, changes in groupby(journal, key=lambda change: change[0]):
         fold.transaction((row, after) for _, _, row, after in changes)
     return fold.state
 
 
-def portal_record(row: Person, divisions: AbstractSet[str]) -> dict[str, Any] | None:
-    """What the portal may see of a good row; None if a must-rule refuses it."""
+def good_record(row: Person, divisions: AbstractSet[str]) -> dict[str, Any] | None:
+    """The person of a good row, as subscribers may be shown it; None if a must-rule refuses the row."""
     number, name, phone = row["sfzh"], _clean(row["xm"]), _clean(row["lxdh"])
     sex = SEX.get((_clean(row["xb"]) or "9").upper())
     born, division, ethnicity = _date(row["csrq"]), _clean(row["xzqhdm"]), _clean(row["mz"])
@@ -103,9 +122,9 @@ def portal_record(row: Person, divisions: AbstractSet[str]) -> dict[str, Any] | 
         "sex": sex,
         "birth_date": born,
         "ethnicity": ethnicity,
-        "registered_address": hide_address(_clean(row["hjdz"])),
-        "residence_address": hide_address(_clean(row["jzdz"])),
-        "phone": hide_phone(phone),
+        "registered_address": _clean(row["hjdz"]),
+        "residence_address": _clean(row["jzdz"]),
+        "phone": phone,
         "division_code": division,
         "updated_at": dt.datetime.fromisoformat(row["gxsj"]).astimezone(dt.UTC),
     }

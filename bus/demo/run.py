@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import csv
+import secrets
 import signal
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.live import Live
 
-from bus.catalogue.workspace import default_workspace
-from bus.credentials import as_principal
+from bus import wire
 from bus.demo.child import BusUp
+from bus.demo.city import DATASETS, Departments
 from bus.demo.observer import Observer
-from bus.demo.portal import Portal, percentile
-from bus.demo.proof import Verdict, compare, expected_state
-from bus.demo.register import Register
-from bus.demo.screen import Scene, draw
+from bus.demo.proof import compare
+from bus.demo.screen import NEWEST, Scene, draw
+from bus.demo.subscriber import DemoSubscriber, percentile
+from bus.demo.views import demo_views
+from bus.pseudonym_keys import variable
 from bus.testing.postgres import PostgresServer
+from bus.testing.topics import read_topic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
+    from bus.config import Settings
+    from bus.demo.proof import State
+    from bus.testing.topics import TopicRecord
+
 FRAMES: Final = 4
 """Frames a second on a terminal."""
 
-SUBSCRIBER: Final = "portal"
-"""The portal's login: it reads its own view, and nothing else."""
-
 SETTLE_SECONDS: Final = 30.0
 """How long the last changes may take before what is missing counts as missing."""
+
+OPERATIONS: Final = {"c": "created", "u": "changed", "d": "deleted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +81,40 @@ class Demo:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+        secret = secrets.token_hex(32)
         with PostgresServer() as postgres:
-            register = Register(postgres.parameters(), Random(self._wish.seed))  # noqa: S311  synthetic people
-            ddl = (default_workspace() / "gongan" / "population.sql").read_text(encoding="utf-8")
-            await register.create(ddl, self._wish.rows)
-            config = self._folder / "gongan.yaml"
-            config.write_text(f"host: 127.0.0.1\nport: {postgres.port}\ndatabase: postgres\nuser: postgres\n")
-            with BusUp(self._folder, "--adapter", f"gongan={config}") as up:
-                return await self._with_bus(up, register)
+            departments = Departments(postgres, self._folder, Random(self._wish.seed))  # noqa: S311  synthetic people
+            await departments.open(self._wish.rows)
+            environment = {variable("statistics"): secret}
+            with BusUp(self._folder, *departments.adapters(), environment=environment) as up:
+                settings = await up.ready()
+                subscribers = [DemoSubscriber(view, settings) for view in demo_views(secret)]
+                scene = Scene(Observer(settings, DATASETS), subscribers)
+                return await self._with_bus(up, departments, scene, settings)
 
-    async def _with_bus(self, up: BusUp, register: Register) -> dict[str, Any]:
-        settings = await up.ready()
-        scene = Scene(register, Observer(settings), Portal(as_principal(settings, SUBSCRIBER)))
-        tasks = [asyncio.create_task(scene.portal.listen()), asyncio.create_task(scene.observer.watch())]
+    async def _with_bus(self, up: BusUp, departments: Departments, scene: Scene, settings: Settings) -> dict[str, Any]:
+        listening = (subscriber.listen() for subscriber in scene.subscribers)
+        tasks = [asyncio.create_task(each) for each in (*listening, scene.observer.watch())]
         screen = asyncio.create_task(self._show(scene))
         try:
-            self._phase = "reading the register whole"
+            self._phase = "reading everything whole"
             await self._until(lambda: scene.portal.received > 0, up, tasks)
             self._first = time.monotonic() - self._begun
-            self._phase = "changing the register"
-            await self._write(register, up, tasks)
+            await asyncio.to_thread(departments.releases.drop)
+            begin = await departments.expected(subscriber.view for subscriber in scene.subscribers)
+            deadline = time.monotonic() + SETTLE_SECONDS
+            await self._until(lambda: not _behind(scene, begin) or time.monotonic() > deadline, up, tasks)
+            self._phase = "changing the registers"
+            await self._write(departments, up, tasks)
             self._phase = "waiting for the last changes"
-            verdict = await self._settle(scene, up, tasks)
+            expected = await departments.expected(subscriber.view for subscriber in scene.subscribers)
+            await self._settle(scene, departments, expected, up, tasks)
         finally:
             screen.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(screen, *tasks, return_exceptions=True)
-        return await self._report(scene, verdict)
+        return await self._report(scene, departments, expected, settings)
 
     async def _until(self, condition: Any, up: BusUp, tasks: list[asyncio.Task[None]]) -> None:
         while not condition() and not self._stop.is_set():
@@ -116,22 +128,29 @@ class Demo:
             if task.done():
                 task.result()
 
-    async def _write(self, register: Register, up: BusUp, tasks: list[asyncio.Task[None]]) -> None:
+    async def _write(self, departments: Departments, up: BusUp, tasks: list[asyncio.Task[None]]) -> None:
         done = asyncio.Event()
         self._writing_since = time.monotonic()
-        writing = asyncio.create_task(register.work(self._wish.rate, done))
+        writing = asyncio.create_task(departments.work(self._wish.rate, self._wish.seconds, done))
         end = time.monotonic() + self._wish.seconds
         await self._until(lambda: time.monotonic() > end, up, [*tasks, writing])
         done.set()
         await writing
 
-    async def _settle(self, scene: Scene, up: BusUp, tasks: list[asyncio.Task[None]]) -> Verdict:
-        expected = expected_state(await scene.register.journal(), _divisions())
+    async def _settle(
+        self,
+        scene: Scene,
+        departments: Departments,
+        expected: dict[str, State],
+        up: BusUp,
+        tasks: list[asyncio.Task[None]],
+    ) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
-        while not (verdict := compare(expected, scene.portal.people)).same and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
             self._check(up, tasks)
+            if not _behind(scene, expected) and departments.refused_dumps() == departments.enterprises.refused:
+                return
             await asyncio.sleep(0.25)
-        return verdict
 
     async def _show(self, scene: Scene) -> None:
         if not self._console.is_terminal:
@@ -144,20 +163,38 @@ class Demo:
                 live.update(draw(scene, elapsed, self._wish.seconds, self._phase))
                 await asyncio.sleep(1 / FRAMES)
 
-    async def _report(self, scene: Scene, verdict: Verdict) -> dict[str, Any]:
-        portal, observer = scene.portal, scene.observer
-        proven = verdict.same and not (portal.leaked or portal.out_of_order or portal.doubled)
+    async def _report(
+        self, scene: Scene, departments: Departments, expected: dict[str, State], settings: Settings
+    ) -> dict[str, Any]:
+        observer, portal = scene.observer, scene.portal
+        views = {each.view.name: _told(each, expected[each.view.name]) for each in scene.subscribers}
+        differences = departments.differences()
+        published = {level: await _published(settings, f"minzheng.{level}") for level in differences}
+        enterprises = departments.enterprises
+        refused = departments.refused_dumps()
+        proven = (
+            all(view["proven"] for view in views.values())
+            and published == differences
+            and refused == enterprises.refused
+        )
         return {
             "proven": proven,
-            "register": {"rows": await scene.register.count(), "transactions": scene.register.changes},
-            "events": {**observer.counts, "portal": portal.received},
-            "rejects": [{"field": f, "reason": r, "count": c} for (f, r), c in observer.rejects.most_common()],
-            "portal": {
-                **asdict(verdict),
-                "leaked": portal.leaked,
-                "out_of_order": portal.out_of_order,
-                "doubled": portal.doubled,
+            "register": {"rows": await departments.register.count(), "transactions": departments.register.changes},
+            "dumps": {
+                "enterprises": {"dropped": enterprises.dumps, "refused": refused, "to_be_refused": enterprises.refused},
+                "divisions": {
+                    level: {"expected": differences[level], "published": published[level]} for level in differences
+                },
             },
+            "sources": {
+                dataset: {"changes": observer.raw[dataset], "rejected": observer.rejected[dataset]}
+                for dataset in DATASETS
+            },
+            "views": views,
+            "rejects": [
+                {"dataset": dataset, "field": field, "reason": reason, "count": count}
+                for (dataset, field, reason), count in observer.reasons.most_common()
+            ],
             "latency_ms": {
                 "p50": round(percentile(portal.latencies, 0.50) * 1000, 1),
                 "p99": round(percentile(portal.latencies, 0.99) * 1000, 1),
@@ -168,17 +205,38 @@ class Demo:
         }
 
 
-def _divisions() -> frozenset[str]:
-    """The valid division codes, straight from the code list's file."""
-    file = next((default_workspace() / "codelists").glob("divisions-*.csv"))
-    with file.open(encoding="utf-8", newline="") as opened:
-        return frozenset(row["code"] for row in csv.DictReader(opened))
+def _behind(scene: Scene, expected: dict[str, State]) -> bool:
+    """Whether some subscriber has not what it must have."""
+    return any(each.state != expected[each.view.name] for each in scene.subscribers)
+
+
+def _told(subscriber: DemoSubscriber, expected: State) -> dict[str, Any]:
+    verdict = compare(expected, subscriber.state)
+    wrong = {name: getattr(subscriber, name) for name in ("leaked", "out_of_order", "doubled")}
+    return {
+        "proven": verdict.same and not any(wrong.values()),
+        "subscriber": subscriber.view.subscriber,
+        "events": subscriber.received,
+        **asdict(verdict),
+        **wrong,
+    }
+
+
+async def _published(settings: Settings, dataset: str) -> dict[str, int]:
+    """What the dataset's newest dump came to on raw: created, changed, deleted."""
+    records = await read_topic(settings, wire.raw_topic(dataset))
+    newest = max(map(_dump, records))
+    told = Counter(record.value["op"] for record in records if _dump(record) == newest and record.value)
+    first = newest == min(map(_dump, records))  # a release that changed nothing was published as nothing
+    return {name: 0 if first else told[op] for op, name in OPERATIONS.items()}
+
+
+def _dump(record: TopicRecord) -> str:
+    return record.event_id.split("/")[0]
 
 
 def _line(scene: Scene, phase: str) -> str:
-    counts, portal = scene.observer.counts, scene.portal
-    return (
-        f"{phase}: raw {counts['raw']:,}, shared {counts['shared']:,}, portal {portal.received:,}, rejected"
-        f" {counts['rejected']:,}; p50 {percentile(portal.latencies[-5000:], 0.5) * 1000:.0f} ms,"
-        f" p99 {percentile(portal.latencies[-5000:], 0.99) * 1000:.0f} ms"
-    )
+    observer, latencies = scene.observer, scene.portal.latencies[-NEWEST:]
+    counts = f"{observer.raw.total():,} changes, {observer.rejected.total():,} rejected, {scene.received:,} delivered"
+    p50, p99 = (percentile(latencies, share) * 1000 for share in (0.5, 0.99))
+    return f"{phase}: {counts}; p50 {p50:.0f} ms, p99 {p99:.0f} ms"

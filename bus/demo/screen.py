@@ -11,23 +11,37 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bus.demo.portal import percentile
+from bus.demo.city import DATASETS
+from bus.demo.subscriber import percentile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from bus.demo.observer import Observer
-    from bus.demo.portal import Portal
-    from bus.demo.register import Register
+    from bus.demo.subscriber import DemoSubscriber
+
+NEWEST = 5_000
+REASONS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What the screen shows."""
 
-    register: Register
     observer: Observer
-    portal: Portal
+    subscribers: Sequence[DemoSubscriber]
+
+    @property
+    def portal(self) -> DemoSubscriber:
+        """The subscriber whose latency is told: people, masked, for the portal."""
+        return self.subscribers[0]
+
+    @property
+    def received(self) -> int:
+        """Records that reached subscribers."""
+        return sum(subscriber.received for subscriber in self.subscribers)
 
 
 def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> RenderableType:
@@ -36,7 +50,7 @@ def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> Renderable
     Args:
         scene: what there is to show.
         elapsed: seconds since the first change.
-        planned: seconds that the writer is to run.
+        planned: seconds that the writers are to run.
         phase: what is going on, in a few words.
     """
     clock = Table.grid(expand=True, padding=(0, 1))
@@ -45,35 +59,44 @@ def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> Renderable
     clock.add_column(justify="right")
     bar = ProgressBar(total=max(planned, 1.0), completed=min(elapsed, planned))
     clock.add_row(Text(phase, style="bold"), bar, f"{elapsed:.0f} / {planned:.0f} s")
-    return Panel(
-        Group(clock, Text(), _flow(scene), Text(), _rejects(scene)), title="枢纽 Shuniu · demo", border_style="cyan"
+    latencies = scene.portal.latencies[-NEWEST:]
+    told = Text(
+        f"{scene.observer.rate():,.0f} changes/s; source commit → portal:"
+        f" p50 {percentile(latencies, 0.50) * 1000:,.0f} ms, p99 {percentile(latencies, 0.99) * 1000:,.0f} ms",
+        style="bold cyan",
     )
+    flow = Table.grid(expand=True, padding=(0, 2))
+    flow.add_column(ratio=1)
+    flow.add_column(ratio=1)
+    flow.add_row(_sources(scene.observer), _subscribers(scene))
+    parts: list[RenderableType] = [clock, told, Text(), flow, Text(), _rejects(scene.observer)]
+    return Panel(Group(*parts), title="枢纽 Shuniu · demo", border_style="cyan")
 
 
-def _flow(scene: Scene) -> Table:
-    counts, portal = scene.observer.counts, scene.portal
+def _table(*titles: str) -> Table:
     table = Table(expand=True, box=None, header_style="dim")
-    for title in ("公安局 register", "raw", "shared", "portal view", "rejected", "changes/s", "p50", "p99"):
-        table.add_column(title, justify="right")
-    table.add_row(
-        f"{scene.register.changes:,}",
-        f"{counts['raw']:,}",
-        f"{counts['shared']:,}",
-        f"{portal.received:,}",
-        f"{counts['rejected']:,}",
-        f"{scene.observer.rate():,.0f}",
-        f"{percentile(portal.latencies[-5000:], 0.50) * 1000:,.0f} ms",
-        f"{percentile(portal.latencies[-5000:], 0.99) * 1000:,.0f} ms",
-        style="bold",
-    )
+    for number, title in enumerate(titles):
+        table.add_column(title, justify="right" if number else "left", ratio=None if number else 1, no_wrap=True)
     return table
 
 
-def _rejects(scene: Scene) -> Table:
-    table = Table(expand=True, box=None, header_style="dim", title="rejects, by reason", title_justify="left")
-    table.add_column("field")
-    table.add_column("reason", ratio=1)
-    table.add_column("count", justify="right")
-    for (field, reason), count in scene.observer.rejects.most_common(9):
-        table.add_row(field, reason, f"{count:,}")
+def _sources(observer: Observer) -> Table:
+    table = _table("departments", "changes", "rejected")
+    for dataset, title in DATASETS.items():
+        rejected = observer.rejected[dataset]
+        table.add_row(title, f"{observer.raw[dataset]:,}", f"[yellow]{rejected:,}" if rejected else "0")
+    return table
+
+
+def _subscribers(scene: Scene) -> Table:
+    table = _table("subscribers", "received", "rows now")
+    for subscriber in scene.subscribers:
+        table.add_row(subscriber.view.title, f"{subscriber.received:,}", f"{len(subscriber.state):,}")
+    return table
+
+
+def _rejects(observer: Observer) -> Table:
+    table = _table("rejects: dataset, field, reason", "count")
+    for (dataset, field, reason), count in observer.reasons.most_common(REASONS):
+        table.add_row(f"{dataset} {field}: {reason}", f"{count:,}")
     return table

@@ -6,7 +6,6 @@ What each side holds is compared by `bus.demo.proof` and `bus.testing.journal`, 
 from __future__ import annotations
 
 import asyncio
-import csv
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
@@ -18,9 +17,11 @@ from bus import wire
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.workspace import default_workspace
 from bus.config import Connection, Settings
-from bus.demo.portal import TOPIC, Portal
+from bus.demo.city import valid_divisions
 from bus.demo.proof import compare, expected_state
 from bus.demo.register import Register
+from bus.demo.subscriber import DemoSubscriber
+from bus.demo.views import demo_views
 from bus.kafka.embedded import EmbeddedKafka
 from bus.kafka.partitions import partition_of
 from bus.testing.journal import committed_sequences, raw_sequences
@@ -29,6 +30,7 @@ from bus.testing.processes import BusProcess, BusProcesses
 from bus.testing.registry_thread import RegistryThread
 from bus.testing.topics import read_topic
 from bus.testing.waiting import until
+from bus.testing.workspaces import population_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,11 +48,15 @@ AGAIN_SECONDS: Final = 15.0
 """Data flows again within that after any fault (design §3)."""
 
 
-class WatchedPortal(Portal):
+TOPIC: Final = "view.portal-person.v1"
+
+
+class WatchedPortal(DemoSubscriber):
     """The portal, which also tells how far it is behind, partition by partition."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        portal, *_ = demo_views(secret="")
+        super().__init__(portal, settings)
         self._newest = dict.fromkeys(range(SHARED_PARTITIONS), 0.0)
 
     def take(self, record: Record, now: float) -> None:
@@ -111,7 +117,7 @@ class City:
         settings = Settings(kafka=kafka, data_dir=self._folder)
         registry = self._stack.enter_context(RegistryThread(settings.kafka))
         self.settings = settings.model_copy(update={"registry_url": registry.url})
-        await apply_workspace(None, self.settings)
+        await apply_workspace(population_workspace(self._folder / "workspace"), self.settings)
         self.register = Register(self.postgres.parameters(), self._random)
         ddl = (default_workspace() / "gongan" / "population.sql").read_text(encoding="utf-8")
         await self.register.create(ddl, self._rows)
@@ -187,13 +193,13 @@ class City:
         Raises:
             AssertionError: with the difference, when it does not come to that.
         """
-        expected = expected_state(await self.register.journal(), divisions())
-        verdict = compare(expected, self.portal.people)
+        expected = expected_state(await self.register.journal(), valid_divisions())
+        verdict = compare(expected, self.portal.state)
         deadline = time.monotonic() + within
         while not verdict.same and time.monotonic() < deadline:
             self._check()
             await asyncio.sleep(0.1)
-            verdict = compare(expected, self.portal.people)
+            verdict = compare(expected, self.portal.state)
         assert verdict.same, f"the portal differs from the register: {verdict}"
 
     async def prove(self) -> None:
@@ -214,10 +220,3 @@ class City:
         assert told.keys() == expected.keys(), "keys that raw lacks, or should not have"
         wrong = [key for key, changes in expected.items() if told[key] != changes]
         assert not wrong, f"{len(wrong)} keys whose sequence on raw is not the journal's, of {len(expected)}"
-
-
-def divisions() -> frozenset[str]:
-    """The valid division codes, straight from the code list's file."""
-    file = next((default_workspace() / "codelists").glob("divisions-*.csv"))
-    with file.open(encoding="utf-8", newline="") as opened:
-        return frozenset(row["code"] for row in csv.DictReader(opened))

@@ -6,13 +6,12 @@ from the records, filtered and projected here a second time, plainly; no code of
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.catalogue.apply import apply_workspace
-from bus.catalogue.workspace import default_workspace
 from bus.testing.topics import read_topic
 from bus.testing.waiting import until
+from bus.testing.workspaces import population_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +60,7 @@ class Districts:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder / "workspace"
         self._settings = settings
-        shutil.copytree(default_workspace(), self._folder)
+        population_workspace(self._folder)
 
     async def subscribe(self, *divisions: str, revisions: Iterable[int] = (1,), fields: Iterable[str] = FIELDS) -> None:
         """Let these be the districts that somebody subscribes to, and no other; each in these revisions.

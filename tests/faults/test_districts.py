@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bus.demo.city import valid_divisions
 from bus.demo.people import DIVISIONS
 from bus.demo.proof import expected_state
-from bus.testing.city import divisions
 from bus.testing.districts import Districts, topic_of
 from bus.testing.waiting import until
 from tests.faults.test_killed_processes import kill_at_random_points
@@ -37,7 +37,7 @@ def districts(city: City, tmp_path: Path) -> Districts:
 async def prove(city: City, districts: Districts, *some: str) -> None:
     """The whole way is right, and so is each district's view."""
     await city.prove()
-    people = expected_state(await city.register.journal(), divisions())
+    people = expected_state(await city.register.journal(), valid_divisions())
     for division in some:
         await districts.settled(division, people)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,12 @@ from bus.catalogue.actions import CreateTopic, PutRecord
 from bus.catalogue.apply import StaleCatalogueError, apply_plan, read_state
 from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.plan import Plan, plan
-from bus.catalogue.workspace import Workspace, default_workspace
+from bus.catalogue.workspace import Workspace
 from bus.config import Settings
 from bus.errors import PlanRefusedError
 from bus.kafka.embedded import EmbeddedKafka
 from bus.registry.server import RegistryServer
+from bus.testing.workspaces import population_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ async def settings(tmp_path: Path) -> AsyncIterator[Settings]:
 
 async def test_a_workspace_is_applied_once_and_mended_after_a_cut(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "city"
-    shutil.copytree(default_workspace(), folder)
+    population_workspace(folder)
     workspace = Workspace.load(folder)
     empty = await read_state(settings, workspace)
     made = plan(workspace, empty)

@@ -15,16 +15,16 @@ from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.view import Mask
-from bus.catalogue.workspace import Workspace, default_workspace
 from bus.pipeline.mapping.check_digits import id_check_digit
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.date_format import date_parser
 from bus.pipeline.mapping.mask import compile_mask
 from bus.pipeline.mapping.text import compile_steps
 from bus.pipeline.reject import Reject
+from bus.testing.workspaces import population_resources
 from bus.wire import key_text
 
-WORKSPACE = Workspace.load(default_workspace())
+WORKSPACE = population_resources()
 [MAPPING] = WORKSPACE.all(Mapping)
 PERSON = WORKSPACE.named(Entity)["population.person"]
 SOURCE = WORKSPACE.named(Dataset)["gongan.population"]

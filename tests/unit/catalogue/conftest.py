@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bus import cli
-from bus.catalogue.workspace import Workspace, default_workspace
+from bus.catalogue.workspace import Workspace
+from bus.testing.workspaces import population_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    shutil.copytree(default_workspace(), tmp_path / "city")
+    population_workspace(tmp_path / "city")
     return Folder(tmp_path / "city")
 
 

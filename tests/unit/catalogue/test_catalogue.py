@@ -11,19 +11,19 @@ from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.cluster_state import ClusterState
 from bus.catalogue.plan import plan
 from bus.catalogue.record import BadCatalogueRecordError, CatalogueRecord
-from bus.catalogue.workspace import Workspace, default_workspace
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_projection
+from bus.testing.workspaces import population_resources
 
 
 @pytest.fixture
 def records() -> dict[str, bytes]:
-    made = plan(Workspace.load(default_workspace()), ClusterState())
+    made = plan(population_resources(), ClusterState())
     return {action.key: action.record.encode() for action in made.actions if isinstance(action, PutRecord)}
 
 
 def test_every_resource_comes_back_as_it_was(records: dict[str, bytes]) -> None:
-    workspace = Workspace.load(default_workspace())
+    workspace = population_resources()
     for resources in workspace.resources.values():
         for key, resource in resources.items():
             record = CatalogueRecord.decode(key, records[key])

@@ -21,8 +21,8 @@ from bus.catalogue.cluster_state import ClusterState, SubjectState
 from bus.catalogue.plan import Limits, Plan, plan
 from bus.catalogue.plan_text import plan_lines, totals
 from bus.catalogue.record import CatalogueRecord
-from bus.catalogue.workspace import Workspace, default_workspace
 from bus.kafka.admin import TopicState
+from bus.testing.workspaces import population_resources
 
 if TYPE_CHECKING:
     from tests.unit.catalogue.conftest import Folder
@@ -71,7 +71,7 @@ def refusal(made: Plan) -> str:
 
 
 def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalogue() -> None:
-    made = plan(Workspace.load(default_workspace()), ClusterState())
+    made = plan(population_resources(), ClusterState())
     order = {CreateTopic: 0, SetOffsets: 1, SetCompatibility: 2, RegisterSchema: 2, PutRecord: 3}
     places = [order[type(action)] for action in made.actions]
     assert places == sorted(places)
@@ -80,7 +80,7 @@ def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalog
 
 
 def test_topics_and_their_settings_are_those_of_the_design() -> None:
-    made = plan(Workspace.load(default_workspace()), ClusterState())
+    made = plan(population_resources(), ClusterState())
     topics = {action.topic.name: action.topic for action in made.actions if isinstance(action, CreateTopic)}
     days = 86_400_000
     assert {name: topic.partitions for name, topic in topics.items()} == {
@@ -104,7 +104,7 @@ def test_topics_and_their_settings_are_those_of_the_design() -> None:
 
 
 def test_subjects_have_their_levels_and_raw_has_no_schema_yet() -> None:
-    made = plan(Workspace.load(default_workspace()), ClusterState())
+    made = plan(population_resources(), ClusterState())
     levels = {action.subject: action.level for action in made.actions if isinstance(action, SetCompatibility)}
     assert levels == {
         "raw.gongan.population-value": "NONE",

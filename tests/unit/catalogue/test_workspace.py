@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
-from bus.catalogue.workspace import Workspace, default_workspace
+from bus.testing.workspaces import population_resources
 
 if TYPE_CHECKING:
     from tests.unit.catalogue.conftest import Bus, Folder
 
 
 def test_a_workspace_knows_its_resources_by_kind_and_name() -> None:
-    workspace = Workspace.load(default_workspace())
+    workspace = population_resources()
     assert workspace.name == "suzhou"
     assert workspace.named(Dataset)["gongan.population"].spec.key == ("sfzh",)
     assert list(workspace.resources["View"]) == ["View/portal-person/1"]
 
 
 def test_files_that_a_resource_names_are_part_of_it() -> None:
-    workspace = Workspace.load(default_workspace())
+    workspace = population_resources()
     assert workspace.named(CodeList)["ethnicity"].names()["56"] == "基诺族"
     assert workspace.named(CodeList)["divisions"].names()["320508"] == "姑苏区"
     assert workspace.named(Entity)["population.person"].spec.avro["name"] == "person"

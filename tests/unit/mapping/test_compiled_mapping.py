@@ -14,9 +14,9 @@ from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
-from bus.catalogue.workspace import Workspace, default_workspace
 from bus.pipeline.mapping.compiled import CompiledMapping, compile_mapping
 from bus.pipeline.reject import Reject
+from bus.testing.workspaces import population_resources
 from tests.unit.mapping.conftest import DATE, MOMENT, TEXT, dataset, entity, mapping, record
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ TYPES: dict[str, Any] = {"id": "long", "sfzh": "string", "gxsj": MOMENT, "zp": [
 
 def population(without: tuple[str, ...] = (), **types: Any) -> tuple[CompiledMapping, dict[str, Any]]:
     """The mapping of the default workspace for some schema of the source, and the entity's schema."""
-    workspace = Workspace.load(default_workspace())
+    workspace = population_resources()
     [one] = workspace.all(Mapping)
     person = workspace.named(Entity)[one.spec.entity]
     source = workspace.named(Dataset)[one.spec.dataset]

@@ -13,12 +13,12 @@ from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
-from bus.catalogue.workspace import Workspace, default_workspace
 from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import Entry, OpenRejects, StateKey
+from bus.testing.workspaces import population_resources
 from bus.wire import CloudEvent, frame
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def decoders() -> Decoders:
 
 @pytest.fixture(scope="module")
 def normaliser(decoders: Decoders) -> DatasetNormaliser:
-    workspace = Workspace.load(default_workspace())
+    workspace = population_resources()
     (entity,) = workspace.all(Entity)
     (mapping,) = workspace.all(Mapping)
     (dataset,) = workspace.all(Dataset)
@@ -163,7 +163,7 @@ def test_a_schema_that_is_not_at_hand_is_asked_for(stage: Normalise) -> None:
 
 def test_the_shared_record_says_what_the_row_says(stage: Normalise) -> None:
     (made,) = stage([Raw(change(1, "c", after=PERSON | {"xm": " 王伟　"}))])
-    (entity,) = Workspace.load(default_workspace()).all(Entity)
+    (entity,) = population_resources().all(Entity)
 
     record = decoder(entity.spec.avro)(made.value or b"")
     assert (record["id_number"], record["full_name"], record["sex"]) == ("32050819900307101X", "王伟", "1")

@@ -1,0 +1,77 @@
+"""A subscriber of the demo, as a subscribing system would write it, that also watches for mistakes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import bus
+from bus.demo.views import SNAPSHOT
+from bus.wire import micros
+
+if TYPE_CHECKING:
+    from bus.config import Settings
+    from bus.demo.views import DemoView
+    from bus.subscriber import Record
+
+LATENCIES_KEPT: Final = 20_000
+
+
+class DemoSubscriber:
+    """Keeps the records it was told of, and counts what must never happen.
+
+    Attributes:
+        view: what it is subscribed to.
+        state: the latest record by key.
+        received: records, tombstones too.
+        leaked: records that show more than the subscriber is entitled to, tombstones that tell of others' keys.
+        out_of_order: records older than one of the same key before.
+        doubled: records that came twice.
+        latencies: seconds from the source's commit to here, of changes after the snapshot.
+    """
+
+    def __init__(self, view: DemoView, settings: Settings) -> None:
+        self.view = view
+        self.state: dict[str, dict[str, Any]] = {}
+        self.received = 0
+        self.leaked = 0
+        self.out_of_order = 0
+        self.doubled = 0
+        self.latencies: list[float] = []
+        self._settings = settings
+        self._last: dict[str, tuple[int, ...]] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    async def listen(self) -> None:
+        """Take records until cancelled."""
+        async with bus.subscribe(self.view.topic, self.view.group, settings=self._settings, reload=True) as records:
+            async for record in records:
+                self.take(record, time.time())
+
+    def take(self, record: Record, now: float) -> None:
+        """Take one record in."""
+        self.received += 1
+        if record.value is None:
+            self.leaked += self.view.is_filtered and record.key not in self._last
+            self.state.pop(record.key, None)
+        else:
+            self.state[record.key] = record.value
+            self.leaked += self.view.leaks(record.key, record.value)
+        place = self.view.place(record.event.id)
+        self._check_order(record, place)
+        if place > SNAPSHOT:
+            self.latencies.append(now - micros(record.event.time) / 1e6)
+            del self.latencies[:-LATENCIES_KEPT]
+
+    def _check_order(self, record: Record, place: tuple[int, ...]) -> None:
+        identity = (record.event.id, record.key)
+        self.doubled += identity in self._seen
+        self._seen.add(identity)
+        self.out_of_order += place < self._last.get(record.key, place)
+        self._last[record.key] = place
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share of the values lies; 0 if there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
