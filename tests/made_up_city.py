@@ -31,8 +31,9 @@ DEPARTMENTS = (
     ("jiaotong", "交通运输局"), ("shuiwu", "水务局"), ("yingji", "应急管理局"), ("shuiju", "税务局"),
 )  # fmt: skip
 POPULATIONS = (
-    "人口基本信息", "企业登记", "婚姻登记", "社会保险参保", "学籍", "出生医学证明", "不动产登记", "房屋交易", "道路运输证", "取水许可",
-    "危险化学品许可", "纳税信用",
+    "人口基本信息", "企业登记", "婚姻登记", "社会保险参保", "学籍", "出生医学证明",
+    "不动产登记", "房屋交易", "道路运输证",
+    "取水许可", "危险化学品许可", "纳税信用",
 )  # fmt: skip
 THINGS = (
     ("population", POPULATIONS),
@@ -68,7 +69,8 @@ def city(datasets: int = 3, now: float | None = None) -> BusHealth:
     )  # fmt: skip
     entities = tuple(
         EntityHealth(
-            name=each.entities[0], title=f"{each.title}（共享）", datasets=(each.name,), topic=f"shared.{each.entities[0]}",
+            name=each.entities[0], title=f"{each.title}（共享）", datasets=(each.name,),
+            topic=f"shared.{each.entities[0]}",
             views=(f"view.portal-{n % 9}.v1", f"view.{each.department}-{n}.v1")[: 1 + n % 2],
             rate=each.rate * 0.98, lag=0, freshness_seconds=(each.freshness_seconds or 0.0) + 0.3,
         )
@@ -87,7 +89,8 @@ def city(datasets: int = 3, now: float | None = None) -> BusHealth:
     receivers = sorted({name for view in views for name in view.subscribers})
     subscribers = tuple(
         SubscriberHealth(
-            name=name, title=f"{'政务服务门户' if name.startswith('portal') else '区县数据平台'} {name[-1]}", department="shuju",
+            name=name, department="shuju",
+            title=f"{'政务服务门户' if name.startswith('portal') else '区县数据平台'} {name[-1]}",
             subscriptions=tuple(
                 SubscriptionHealth(
                     name=f"{name}-{view.name}", subscriber=name, view=view.topic, delivery="kafka", group=name,

@@ -66,7 +66,7 @@ def application(watch: Watch, site: Site = LOOPBACK) -> Starlette:
         ],
         middleware=[
             Middleware(Guard, host=site.host, names=site.names),
-            Middleware(GZipMiddleware, minimum_size=1_000),
+            Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4),
         ],
     )
 
