@@ -1,4 +1,4 @@
-"""`bus up` as a child process, as a user would run it; it ends with us, also when we are killed."""
+"""`bus up` and `bus console` as child processes, as a user would run them; they end with us, even if we are killed."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ from bus.errors import BusError
 from bus.kafka import child
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
+
+CONSOLE_TOLD: Final = "the console serves "
 
 DEMO_LANES: Final = "2"
 """A cluster's default is 16, for many workers; on one small machine each lane is a transaction more."""
 
 
 class BusDiedError(BusError):
-    """`bus up` ended by itself."""
+    """A process of the demo's bus ended by itself."""
 
 
-class BusUp:
-    """The process.
+class BusChild:
+    """A `bus …` process as a user would run it; it ends with us.
 
     Args:
-        folder: for the broker's data and the process's log.
-        arguments: more arguments of `bus up`.
+        name: of its log, in the folder.
+        folder: for the log.
+        arguments: of `bus`.
         environment: added to ours.
     """
 
-    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.log = folder / "bus-up.log"
-        self._folder = folder
-        data = ["--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
+    def __init__(self, name: str, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", "bus", "up", *data, *arguments],
+                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", "bus", *arguments],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
-                env={"BUS_LANES": DEMO_LANES} | os.environ | dict(environment or {}),
+                env=os.environ | dict(environment),
                 start_new_session=True,  # Ctrl-C is for the demo, which then stops this in order
             )
 
-    async def ready(self) -> Settings:
-        """The addresses and the superuser's login, once everything answers.
+    async def told(self, begin: str) -> str:
+        """The first line of its log that begins so, once it is there.
 
         Raises:
             BusDiedError: it ended instead; with the end of its log.
@@ -60,11 +61,8 @@ class BusUp:
         while True:
             self.check()
             for line in self.log.read_text(errors="replace").splitlines():
-                if line.startswith('{"bootstrap"'):
-                    told = json.loads(line)
-                    login = found_login({}, SUPERUSER, told["bootstrap"], self._folder)
-                    addresses = {"bootstrap": told["bootstrap"], "registry_url": told["registry"]}
-                    return Settings.load(login, data_dir=self._folder, **addresses)
+                if line.startswith(begin):
+                    return line
             await asyncio.sleep(0.05)
 
     def check(self) -> None:
@@ -97,3 +95,50 @@ class BusUp:
     ) -> None:
         """End it."""
         self.stop()
+
+
+class BusUp(BusChild):
+    """`bus up`.
+
+    Args:
+        folder: for the broker's data and the process's log.
+        arguments: more arguments of `bus up`.
+        environment: added to ours.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        data = ["up", "--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
+        lanes = {"BUS_LANES": os.environ.get("BUS_LANES", DEMO_LANES)}
+        super().__init__("bus-up", folder, [*data, *arguments], lanes | dict(environment or {}))
+
+    async def ready(self) -> Settings:
+        """The addresses and the superuser's login, once everything answers.
+
+        Raises:
+            BusDiedError: it ended instead; with the end of its log.
+        """
+        told = json.loads(await self.told('{"bootstrap"'))
+        login = found_login({}, SUPERUSER, told["bootstrap"], self._folder)
+        addresses = {"bootstrap": told["bootstrap"], "registry_url": told["registry"]}
+        return Settings.load(login, data_dir=self._folder, **addresses)
+
+
+class BusConsole(BusChild):
+    """`bus console` on a free port of loopback.
+
+    Args:
+        folder: for its log.
+        settings: of the bus that it shows.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        super().__init__("bus-console", folder, ["console", "--port", "0"], settings.environment())
+
+    async def url(self) -> str:
+        """Where a browser finds it.
+
+        Raises:
+            BusDiedError: it ended instead; with the end of its log.
+        """
+        return (await self.told(CONSOLE_TOLD)).removeprefix(CONSOLE_TOLD).strip()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.live import Live
 
 from bus import wire
-from bus.demo.child import BusUp
+from bus.demo.child import BusConsole, BusUp
 from bus.demo.city import DATASETS, Departments
 from bus.demo.observer import Observer
 from bus.demo.proof import compare
@@ -89,8 +89,10 @@ class Demo:
             with BusUp(self._folder, *departments.adapters(), environment=environment) as up:
                 settings = await up.ready()
                 subscribers = [DemoSubscriber(view, settings) for view in demo_views(secret)]
-                scene = Scene(Observer(settings, DATASETS), subscribers)
-                return await self._with_bus(up, departments, scene, settings)
+                with BusConsole(self._folder, settings) as page:
+                    scene = Scene(Observer(settings, DATASETS), subscribers, await page.url())
+                    self._console.print(f"the console, in a browser: {scene.url}", style="bold")
+                    return await self._with_bus(up, departments, scene, settings)
 
     async def _with_bus(self, up: BusUp, departments: Departments, scene: Scene, settings: Settings) -> dict[str, Any]:
         listening = (subscriber.listen() for subscriber in scene.subscribers)

@@ -32,6 +32,7 @@ class Scene:
 
     observer: Observer
     subscribers: Sequence[DemoSubscriber]
+    url: str
 
     @property
     def portal(self) -> DemoSubscriber:
@@ -70,7 +71,7 @@ def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> Renderable
     flow.add_column(ratio=1)
     flow.add_row(_sources(scene.observer), _subscribers(scene))
     parts: list[RenderableType] = [clock, told, Text(), flow, Text(), _rejects(scene.observer)]
-    return Panel(Group(*parts), title="枢纽 Shuniu · demo", border_style="cyan")
+    return Panel(Group(*parts), title="枢纽 Shuniu · demo", subtitle=scene.url, border_style="cyan")
 
 
 def _table(*titles: str) -> Table:
