@@ -72,7 +72,7 @@ def _gauge(name: str, unit: str, text: str, *labels: str) -> Metric:
 
 # --- every role
 HEARTBEAT_AGE: Final = _gauge(
-    "heartbeat_age_seconds", "seconds", "Since the last heartbeat was written, or heard, of this process.", "role"
+    "heartbeat_age_seconds", "seconds", "Since this process wrote its last heartbeat; -1 before the first.", "role"
 )
 
 # --- workers; `group` is the consumer group of the stage: _bus.normalise or _bus.route
@@ -108,6 +108,9 @@ REGISTRY_SUBJECTS: Final = _gauge("registry_subjects", "subjects", "Subjects tha
 # --- the whole bus, as an onlooker sees it
 VERDICT: Final = _gauge(
     "verdict", "severity", "0 OK, 1 PAUSED, 2 STALE, 3 STALLED, 4 FAILED; kind `bus` is the worst.", "kind", "name"
+)
+HEARD_AGE: Final = _gauge(
+    "heard_age_seconds", "seconds", "Since the last heartbeat of an adapter or worker was heard.", "kind", "name"
 )
 DATASET_LAG: Final = _gauge("dataset_lag_records", "records", "Changes that are not normalised yet.", "dataset")
 DATASET_FRESHNESS: Final = _gauge(

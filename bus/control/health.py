@@ -71,7 +71,8 @@ class AdapterHealth(Judged):
         position_time: source commit time of that.
         heard: when it was heard of last.
         pending: changes that it has read and Kafka has not yet.
-        source_lag_seconds: how far it is behind its source, if it can tell.
+        source_lag_seconds: how old the changes are that it publishes now: 0.0 when it has caught up; None before it
+            has published anything, and in a snapshot.
         changes, transactions: since its process began.
         error: class of its last error; empty if there was none.
     """

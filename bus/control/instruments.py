@@ -56,12 +56,13 @@ def samples_of(health: BusHealth) -> Iterator[Sample]:
     for entity in health.entities:
         yield Sample(metrics.ENTITY_LAG, (entity.name,), entity.lag)
     yield from _of_views(health)
-    for role, heard in [
-        *((f"adapter:{each.name}", each.heard) for each in health.adapters),
-        *((f"worker:{each.name}", each.heard) for each in health.workers),
-    ]:
-        if heard is not None:
-            yield Sample(metrics.HEARTBEAT_AGE, (role,), max(0.0, health.time - heard))
+    heard = [
+        *(("adapters", each.name, each.heard) for each in health.adapters),
+        *(("workers", each.name, each.heard) for each in health.workers),
+    ]
+    for kind, name, at in heard:
+        if at is not None:
+            yield Sample(metrics.HEARD_AGE, (kind, name), max(0.0, health.time - at))
 
 
 def _of_views(health: BusHealth) -> Iterator[Sample]:

@@ -101,7 +101,8 @@ class AdapterBeat(Beat):
         position_time: source commit time of that, seconds since 1970.
         caught_up: when it last ran with nothing pending: all that its source had committed by then is published.
         pending: changes that it has read and that are not on Kafka yet.
-        lag_seconds: how far it is behind its source; None if it cannot tell.
+        lag_seconds: how old the changes are that it publishes now: 0.0 when it has caught up; None before it has
+            published anything, and in a snapshot.
         changes: published since the process began.
         error: class of the last error, empty if there was none; never its text.
     """

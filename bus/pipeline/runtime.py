@@ -19,7 +19,7 @@ from bus.kafka import clients
 from bus.kafka.compacted import CompactedTopic
 from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
-from bus.pipeline.heartbeat import AdapterBeat, Heart, adapter_key
+from bus.pipeline.heartbeat import HEARTBEAT_SECONDS, AdapterBeat, Heart, adapter_key
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.loop import REST_SECONDS
 from bus.pipeline.position import Progress
@@ -70,6 +70,7 @@ class AdapterRuntime:
         self._writing_since = time.monotonic()
         self._attempted = Progress()
         self._timed_out = False
+        self._session_began = 0.0, 0
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
         self.heart = Heart(
             settings.kafka, wire.positions_topic(publication.department), adapter_key(publication.adapter), self.beat
@@ -78,20 +79,35 @@ class AdapterRuntime:
     def beat(self) -> AdapterBeat:
         """How the adapter is now."""
         counts, progress = self.counts, self.counts.progress
-        if counts.state == "running" and not counts.pending and not progress.snapshots:
-            counts.caught_up = time.time()
+        now = time.time()
+        if self._has_caught_up():
+            counts.caught_up = now
+        published = progress.time / 1e6 if progress.time else None
         return AdapterBeat(
             adapter=self._publication.adapter,
             datasets=[each.name for each in self._publication.datasets],
             state="snapshot" if counts.state == "running" and progress.snapshots else counts.state,
             position=progress.position.unit if progress.position is not None else "",
-            position_time=progress.time / 1e6 if progress.time else None,
+            position_time=published,
             caught_up=counts.caught_up,
             pending=counts.pending,
+            lag_seconds=self._lag(published, now),
             changes=counts.changes,
             transactions=counts.transactions,
             error=counts.error,
         )
+
+    def _has_caught_up(self) -> bool:
+        """Whether nothing is pending; said of a session that begins only when its source had time to tell of some."""
+        counts = self.counts
+        began, transactions = self._session_began
+        settled = counts.transactions > transactions or time.monotonic() > began + HEARTBEAT_SECONDS
+        return counts.state == "running" and settled and not counts.pending and not counts.progress.snapshots
+
+    def _lag(self, published: float | None, now: float) -> float | None:
+        if published is None or self.counts.progress.snapshots:
+            return None
+        return 0.0 if self._has_caught_up() else max(0.0, now - published)
 
     async def run(self) -> None:
         """Publish without end, with a heartbeat. What is down is waited for; nothing is skipped.
@@ -148,6 +164,7 @@ class AdapterRuntime:
             self.counts.progress = progress
             names = [each.source_name for each in self._publication.datasets]
             self.counts.state = "running"
+            self._session_began = time.monotonic(), self.counts.transactions
             position = None if self._anew else progress.position
             self._anew = False
             await self._pump(self._adapter.read(names, position), session)
