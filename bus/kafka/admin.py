@@ -49,6 +49,12 @@ _UNREACHABLE: Final = {
     KafkaError.REQUEST_TIMED_OUT,
 }
 
+_NOT_ALLOWED: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+
 _COORDINATOR_IS_COMING: Final = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -274,6 +280,8 @@ class Admin:
         cause: KafkaError = error.args[0]
         if cause.code() in _UNREACHABLE:
             return BrokerUnavailableError(cause.str(), where=self._where, fix=CHECK)
+        if cause.code() in _NOT_ALLOWED:
+            fix = f"the login {self._connection.username!r} may not do that; the bus's own may: see KAFKA_USERNAME"
         return KafkaRefusedError(cause.str(), where=f"{self._where} {what}".strip(), fix=fix)
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:

@@ -155,8 +155,9 @@ async def partitions(client: Any, topic: str, connection: Connection, *, within:
             # The public `partitions_for_topic` answers None for a topic that the client has not heard of yet.
             return set(await client._client._wait_on_metadata(topic))  # noqa: SLF001
     except (KafkaError, TimeoutError):
+        hidden = f", or the login {connection.username!r} may not see it" if connection.username else ""
         raise BrokerUnavailableError(
-            f"topic {topic} is not there",
+            f"topic {topic} is not there{hidden}",
             where=connection.bootstrap,
             fix="apply a workspace to this cluster first: bus apply",
         ) from None

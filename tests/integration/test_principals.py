@@ -328,6 +328,17 @@ async def test_logins_are_for_their_owners_alone(applied: Guarded) -> None:
     assert files == {f"{name}.env": 0o600 for name in names}
 
 
+def test_a_command_under_a_login_that_may_not_says_whose_it_is(applied: Guarded) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT.values()}
+    environment |= applied.as_("portal").environment()
+    refused = {"plan": "the login 'portal' may not", "tail raw.scjg.companies": "the login 'portal' may not see it"}
+    for command, told in refused.items():
+        arguments = [sys.executable, "-m", "bus", *command.split()]
+        ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 1
+        assert told in ended.stderr
+
+
 async def test_a_login_works_in_any_shell(applied: Guarded) -> None:
     await write(applied.settings, TAX_VIEW, None, b"a record")
     script = f'set -a; . "{applied.credentials.file("tax")}"; exec "{sys.executable}" -m bus tail {TAX_VIEW} --limit 1'
