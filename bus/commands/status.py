@@ -50,7 +50,7 @@ def command(
     lag        records that the next stage, or the subscriber, has not taken yet.
     freshness  everything that the source had committed up to so long ago is there.
     latency    from the newest record's commit at its source to its being on that topic.
-    rejects    records that stand in the dead letters; see `bus tail dlq.<dataset>`.
+    rejects    keys whose newest change was rejected and is not mended; see `bus tail dlq.<dataset>`.
 
     Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, and its exit code is 0
     when everything is OK, 1 otherwise. With --metrics-port it serves verdicts, lags and freshness to Prometheus instead
