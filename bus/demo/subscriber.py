@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bus.subscriber import Record
 
 LATENCIES_KEPT: Final = 20_000
+COMMIT_SECONDS: Final = 1.0
 
 
 class DemoSubscriber:
@@ -43,10 +44,15 @@ class DemoSubscriber:
         self._seen: set[tuple[str, str]] = set()
 
     async def listen(self) -> None:
-        """Take records until cancelled."""
+        """Take records until cancelled; how far it is, it tells once a second."""
+        committed = 0.0
         async with bus.subscribe(self.view.topic, self.view.group, settings=self._settings, reload=True) as records:
             async for record in records:
-                self.take(record, time.time())
+                now = time.time()
+                self.take(record, now)
+                if now - committed > COMMIT_SECONDS:
+                    await records.commit(record)
+                    committed = now
 
     def take(self, record: Record, now: float) -> None:
         """Take one record in."""
