@@ -38,7 +38,7 @@ def commands(page: str, language: str) -> list[list[str]]:
 
 async def test_the_commands_run(page: str, tmp_path: Path) -> None:
     found = commands(page, "sh")
-    assert [words[0] for words in found] == ["status", "status", "tail"]
+    assert [words[0] for words in found] == ["status", "status", "dlq", "dlq"]
     async with Office(tmp_path) as office:
         office.worker()
         office.adapter()
