@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bus import __version__
 from bus.console.flow import KINDS, ROWS, Node, flow
 from bus.console.told import tell, tell_error, tell_reject
 from bus.console.totals import totals
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 PROBLEMS_SHOWN: Final = 12
 REJECTS_SHOWN: Final = 12
 AFFECTED_SHOWN: Final = 3
+VERSION: Final = __version__
+"""A page of another version loads itself anew."""
 THEMES: Final = ("dark", "light")
 
 
@@ -79,6 +82,7 @@ def _scene(moment: Moment, look: Look) -> dict[str, Any]:
         "moment": moment,
         "health": health,
         "look": look,
+        "version": f"{VERSION} {asset('console.js')} {asset('console.css')}",
         "language": language,
         "text": language.text,
         "kinds": KINDS,

@@ -76,7 +76,7 @@ class Screen:
 
     async def becomes(self, expression: str) -> None:
         """Wait for it; playwright's own waiting needs `eval`, which the page's policy forbids."""
-        await until(lambda: self.js(expression), within=10, what=expression)
+        await until(lambda: self.js(expression), within=20, what=expression)
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ async def screen(
     """A console over that health, with a page that is not opened yet."""
     feed = Feed(health)
     async with ConsoleServer(feed.observe, site or Site()) as server:
-        await until(lambda: feed.looks > 0, within=5)
+        await until(lambda: feed.looks > 0, within=20)
         viewed = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, **context})
         page = await viewed.new_page()
         made = Screen(page, feed, server.url)
@@ -178,7 +178,7 @@ async def test_a_page_that_hears_nothing_says_so_and_goes_on_when_the_console_is
     async with ConsoleServer(feed.observe) as first:
         await page.goto(f"{first.url}/?lang=zh")
         await page.get_by_text("无需人工处理").first.wait_for()
-        await until(lambda: feed.looks > 3, within=5)
+        await until(lambda: feed.looks > 3, within=20)
         port = first.port
     await page.locator("#silent").wait_for(state="visible", timeout=8_000)
     assert "控制台没有回音" in await page.locator("#silent").inner_text()
@@ -187,6 +187,25 @@ async def test_a_page_that_hears_nothing_says_so_and_goes_on_when_the_console_is
         await page.locator("#silent").wait_for(state="hidden", timeout=8_000)
         await page.get_by_text("适配器 minzheng 已失效").first.wait_for(timeout=2_000)
     await viewed.close()
+
+
+async def test_a_page_that_never_reached_its_stream_loads_itself_again(browser: Browser) -> None:
+    async with screen(browser, city(3)) as seen:
+        await seen.page.route("**/live*", lambda route: route.abort())
+        await seen.open()
+        await seen.page.locator("#silent").wait_for(state="visible", timeout=10_000)
+        await seen.page.unroute("**/live*")
+        await seen.page.locator("#silent").wait_for(state="hidden", timeout=20_000)
+        await seen.listens()
+
+
+async def test_a_page_of_an_older_console_loads_itself_again(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with screen(browser, city(3)) as seen:
+        await seen.open()
+        await seen.listens()
+        async with seen.page.expect_navigation(timeout=10_000):
+            monkeypatch.setattr("bus.console.pages.VERSION", "another")
+        await seen.listens()
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,18 @@
 (() => {
   const SILENT_SECONDS = 4, STUCK_SECONDS = 10, TREND_SECONDS = 600;
   const live = document.getElementById("live"), silent = document.getElementById("silent"), tip = document.getElementById("tip");
+  const version = document.getElementById("pulse").dataset.version;
   let heard = performance.now(), connection = null, cancelled = 0;
 
   // --- silence ---------------------------------------------------------------------------------------------------
   document.addEventListener("htmx:sse:after:connection", (event) => { connection = event.detail.connection; });
-  document.addEventListener("htmx:sse:after:message", () => { heard = performance.now(); silence(); renew(); });
+  document.addEventListener("htmx:sse:after:message", () => { 
+    heard = performance.now();
+    cancelled = 0;
+    if (document.getElementById("pulse").dataset.version !== version) return location.reload(); // the console was renewed
+    silence();
+    renew();
+  });
 
   function span(seconds) {
     const units = silent.dataset.units.split("|");
@@ -22,10 +29,10 @@
     if (silent.hidden) return;
     const text = silent.dataset.text.replace("{time}", document.getElementById("pulse").dataset.clock).replace("{age}", span(seconds));
     silent.querySelector("p").textContent = text;
-    if (seconds - cancelled > STUCK_SECONDS && connection?.reader) { // a connection whose other end is gone says nothing
-      cancelled = seconds;
-      connection.reader.cancel();
-    }
+    if (seconds - cancelled < STUCK_SECONDS) return;
+    cancelled = seconds;
+    if (connection?.reader) connection.reader.cancel(); // its other end is gone and says nothing: it connects again
+    else if (!connection) fetch("api/trend").then((answer) => { if (answer.ok) location.reload(); }, () => {}); // it never connected
   }
   setInterval(() => { if (!document.hidden) silence(); }, 500);
   document.addEventListener("visibilitychange", () => { heard = performance.now(); cancelled = 0; });
