@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -166,10 +166,6 @@ class Answer:
             gone=self.gone + other.gone,
             rejected=dict(Counter(self.rejected) + Counter(other.rejected)),
         )
-
-    def with_rejected(self, rule: str) -> Answer:
-        """One more is still rejected."""
-        return replace(self, rejected={**self.rejected, rule: self.rejected.get(rule, 0) + 1})
 
     def encode(self) -> bytes:
         """JSON."""

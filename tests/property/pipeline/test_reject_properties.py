@@ -84,7 +84,7 @@ class World:
         for key, value in self.kept.items():
             self.rejects.take(key, value)
         self.stage = Normalise({PLACE[0]: self.rules}, self.rejects, lambda: 1.0)
-        self.redrives = LaneRedrives(Connection(), self.rejects, {PLACE[0]: self.rules}, chunk=2)
+        self.redrives = LaneRedrives(Connection(), self.rejects, {PLACE[0]: self.rules}, chunk=1)
 
     def change(self, some: Sequence[tuple[int, int, bool]]) -> None:
         batch = []
@@ -199,4 +199,17 @@ def test_the_counts_of_a_command_are_right_though_its_lane_is_taken_over_in_the_
         world.redrive()
 
     answer = Answer.decode(world.rejects.answers["c0"])
-    assert (answer.matched, answer.rejected, answer.redriven, answer.superseded) == (7, {"codes": 2}, 4, 1)
+    assert (answer.matched, answer.rejected, answer.redriven, answer.superseded) == (7, {"codes": 1}, 5, 1)
+
+
+def test_a_reject_that_a_newer_one_has_replaced_since_it_was_selected_is_left_alone() -> None:
+    world = World()
+    world.change([(0, 1, False), (1, 1, False)])
+    world.mend(0)
+    world.command()
+    world.redrive()
+    world.change([(1, 2, False)])
+    world.redrive()
+
+    assert world.shared == {"c.one": {b"k0": 0, b"k1": 2}, "c.two": {b"k0": 0, b"k1": 1}}
+    assert Answer.decode(world.rejects.answers["c0"]).superseded == 1
