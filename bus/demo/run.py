@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.live import Live
 
 from bus import wire
+from bus.credentials import as_principal
 from bus.demo.child import BusConsole, BusUp
 from bus.demo.city import DATASETS, Departments
 from bus.demo.observer import Observer
@@ -88,7 +89,9 @@ class Demo:
             environment = {variable("statistics"): secret}
             with BusUp(self._folder, *departments.adapters(), environment=environment) as up:
                 settings = await up.ready()
-                subscribers = [DemoSubscriber(view, settings) for view in demo_views(secret)]
+                subscribers = [
+                    DemoSubscriber(view, as_principal(settings, view.subscriber)) for view in demo_views(secret)
+                ]
                 with BusConsole(self._folder, settings) as page:
                     scene = Scene(Observer(settings, DATASETS), subscribers, await page.url())
                     self._console.print(f"the console, in a browser: {scene.url}", style="bold")
