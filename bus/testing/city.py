@@ -17,6 +17,7 @@ from bus import wire
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.workspace import default_workspace
 from bus.config import Connection, Settings
+from bus.credentials import adapter_principal, as_principal
 from bus.demo.city import valid_divisions
 from bus.demo.proof import compare, expected_state
 from bus.demo.register import Register
@@ -121,7 +122,7 @@ class City:
         self.register = Register(self.postgres.parameters(), self._random)
         ddl = (default_workspace() / "gongan" / "population.sql").read_text(encoding="utf-8")
         await self.register.create(ddl, self._rows)
-        self.portal = WatchedPortal(self.settings)
+        self.portal = WatchedPortal(as_principal(self.settings, "portal"))
         self._listening = asyncio.create_task(self.portal.listen(), name="portal")
         return self
 
@@ -143,7 +144,8 @@ class City:
         """Start the register's adapter; `port` is PostgreSQL's, or that of a proxy before it."""
         config = self._folder / f"gongan-{port}.yaml"
         config.write_text(f"host: 127.0.0.1\nport: {port or self.postgres.port}\ndatabase: postgres\nuser: postgres\n")
-        return self.processes.start(self.settings, "adapter", "run", "gongan", "--config", str(config), *arguments)
+        own = as_principal(self.settings, adapter_principal("gongan"))
+        return self.processes.start(own, "adapter", "run", "gongan", "--config", str(config), *arguments)
 
     @asynccontextmanager
     async def load(self, rate: float) -> AsyncIterator[None]:
