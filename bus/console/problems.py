@@ -64,7 +64,7 @@ def problems(health: BusHealth, seen: Mapping[Lasting, float]) -> tuple[Problem,
     groups: dict[tuple[str, str], list[Judged]] = {}
     for judged in _judged(health):
         if not judged.ok:
-            groups.setdefault((judged.code, judged.cause), []).append(judged)
+            groups.setdefault(_shared_by(judged), []).append(judged)
     found = [_problem(health, parts, seen) for parts in groups.values()]
     return tuple(sorted(found, key=lambda each: (-each.judged.verdict.severity, each.since, each.origin.name)))
 
@@ -82,9 +82,18 @@ def _judged(health: BusHealth) -> Iterator[Judged]:
     yield from health.entities
     yield from health.views
     for subscriber in health.subscribers:
+        yield subscriber
         yield from subscriber.subscriptions
-    yield from health.subscribers
     yield from health.departments
+
+
+def _shared_by(judged: Judged) -> tuple[str, str]:
+    """What parts with one problem share: its sentence, or the subscriber, who is one system however much it receives."""
+    match judged:
+        case SubscriptionHealth(code=code, subscriber=name) | SubscriberHealth(code=code, name=name):
+            return code, name
+        case _:
+            return judged.code, judged.cause
 
 
 def _problem(health: BusHealth, parts: list[Judged], seen: Mapping[Lasting, float]) -> Problem:

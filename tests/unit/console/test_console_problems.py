@@ -83,3 +83,19 @@ def test_a_paused_dataset_is_told_with_its_next_action() -> None:
     paused = replace(city(3).datasets[0], verdict=Verdict.PAUSED, code="x", cause="by hand", action="resume it")
     (found,) = problems(judged(city(3), 0, paused), {})
     assert (found.judged.cause, found.judged.action) == ("by hand", "resume it")
+
+
+def test_a_subscriber_that_takes_nothing_is_one_problem_however_many_views_it_receives() -> None:
+    health = city(12)
+    place = next(n for n, each in enumerate(health.subscribers) if len(each.subscriptions) > 1)
+    receiver = health.subscribers[place]
+    late = tuple(
+        replace(each, verdict=Verdict.STALLED, code="subscriber-silent", cause=f"{n} records wait")
+        for n, each in enumerate(receiver.subscriptions)
+    )
+    silent = replace(receiver, subscriptions=late, verdict=Verdict.STALLED, code=late[0].code, cause=late[0].cause)
+    (found,) = problems(
+        replace(health, subscribers=(*health.subscribers[:place], silent, *health.subscribers[place + 1 :])), {}
+    )
+    assert (found.origin.kind, found.origin.name) == ("subscriber", receiver.name)
+    assert {each.name for each in found.affected} == {each.name for each in late}
