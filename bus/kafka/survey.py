@@ -60,12 +60,16 @@ class Survey:
         self._connection = connection
         self._admin = AIOKafkaAdminClient(**clients.security(connection))
         self._reader = clients.consumer(connection, fetch_max_wait_ms=50)
+        # Another one for offsets: what is assigned to the reader drives all other topics out of its metadata.
+        self._meter = clients.consumer(connection)
+        self._met: set[str] = set()
         self._coordinators: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         """Connect."""
         try:
             await clients.start(self._reader, self._connection)
+            await clients.start(self._meter, self._connection)
             await clients.start(self._admin, self._connection)
         except BaseException:
             await self.close()
@@ -81,6 +85,7 @@ class Survey:
     async def close(self) -> None:
         """Let go."""
         await clients.stop(self._reader, within=2.0)
+        await clients.stop(self._meter, within=2.0)
         await self._admin.close()
 
     async def topics(self) -> dict[str, int]:
@@ -90,23 +95,33 @@ class Survey:
 
     async def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """Where each partition ends for readers of committed records."""
-        return await self._offsets(self._reader.end_offsets, places)
+        return await self._offsets(self._meter.end_offsets, places)
 
     async def starts(self, places: Collection[Place]) -> dict[Place, int]:
         """The oldest offset of each partition."""
-        return await self._offsets(self._reader.beginning_offsets, places)
+        return await self._offsets(self._meter.beginning_offsets, places)
 
     async def at(self, places: Collection[Place], moment: float) -> dict[Place, int | None]:
         """The offset of the first record since a moment (seconds since 1970); None if there is none."""
         asked = {clients.TopicPartition(*place): int(moment * 1000) for place in places}
-        found = await self._asked(self._reader.offsets_for_times(asked))
+        await self._introduce(places)
+        found = await self._asked(self._meter.offsets_for_times(asked))
         return {(place.topic, place.partition): each and each.offset for place, each in found.items()}
 
     async def _offsets(self, ask: Any, places: Collection[Place]) -> dict[Place, int]:
         if not places:
             return {}
+        await self._introduce(places)
         found = await self._asked(ask([clients.TopicPartition(*place) for place in places]))
         return {(place.topic, place.partition): offset for place, offset in found.items()}
+
+    async def _introduce(self, places: Collection[Place]) -> None:
+        """Ask for the metadata of new topics together: aiokafka would ask for one, and wait, after the other."""
+        client = self._meter._client  # noqa: SLF001  no public way leads there
+        topics = {topic for topic, _ in places}
+        if not all(client.cluster.partitions_for_topic(topic) for topic in topics):
+            self._met |= topics
+            await self._asked(client.set_topics(self._met))
 
     async def groups(self) -> set[str]:
         """The consumer groups that this login may see."""
