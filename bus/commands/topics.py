@@ -28,6 +28,6 @@ def command(bootstrap: str | None, registry_url: str | None, as_json: bool) -> N
         click.echo("no topics of the bus yet; `bus apply` makes them")
         return
     width = max(len(line.topic) for line in lines)
-    click.echo(f"{'topic':{width}}  {'partitions':>10}  {'records':>10}  {'cleanup':8}for")
+    click.echo(f"{'topic':{width}}  {'partitions':>10}  {'records':>10}  {'cleanup':15}for")
     for line in lines:
-        click.echo(f"{line.topic:{width}}  {line.partitions:>10}  {line.records:>10,}  {line.cleanup:8}{line.purpose}")
+        click.echo(f"{line.topic:{width}}  {line.partitions:>10}  {line.records:>10,}  {line.cleanup:15}{line.purpose}")
