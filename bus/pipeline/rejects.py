@@ -49,7 +49,8 @@ class RejectStates:
         self._open_only = open_only
         self._connection = connection
         self._topics = sorted({wire.rejects_topic(department) for department in departments})
-        self._reader = clients.consumer(connection, auto_offset_reset="earliest")
+        # The broker answers a connection's requests in turn: where the end is, behind a fetch that waits for news.
+        self._reader = clients.consumer(connection, auto_offset_reset="earliest", fetch_max_wait_ms=100)
 
     async def __aenter__(self) -> Self:
         """Start, and read everything there is.
