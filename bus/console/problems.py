@@ -88,7 +88,7 @@ def _judged(health: BusHealth) -> Iterator[Judged]:
 
 
 def _shared_by(judged: Judged) -> tuple[str, str]:
-    """What parts with one problem share: its sentence, or the subscriber, who is one system however much it receives."""
+    """What parts with one problem share: its sentence, or the subscriber: one system, however much it receives."""
     match judged:
         case SubscriptionHealth(code=code, subscriber=name) | SubscriberHealth(code=code, name=name):
             return code, name
