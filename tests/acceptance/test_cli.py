@@ -97,7 +97,7 @@ def test_the_table_of_commands_is_the_folder_of_commands() -> None:
         (["plan", "--bootstrap", "nonsense"], "is not host:port"),
         (["validate", "--schema", "Datset"], "one of Department, Dataset"),
         (["catalogue", "--kind", "Datset"], "one of Department, Dataset"),
-        (["adapter", "spec", "oracle"], "installed are: postgres"),
+        (["adapter", "spec", "oracle"], "installed are: files, postgres"),
         (["up", "--adapter", "gongan"], "NAME=FILE is expected"),
         (["adapter", "run", "x", "--config", "/nowhere"], "does not exist"),
     ],
