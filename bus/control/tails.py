@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bus.kafka.survey import Glimpse, Place
 
 EXACT: Final = 100
+REMEMBERED: Final = 1_000
+"""Offsets that were read, of the latest, by which a topic's marks are estimated; all of a small topic's."""
+
 NEWEST: Final = 50
 """Offsets before the end where the newest record is looked for: the last one may be a transaction's mark."""
 
@@ -55,7 +58,7 @@ class Tails:
 
     _ends: dict[Place, int] = field(default_factory=dict)
     _newest: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _density: dict[str, float] = field(default_factory=dict)
+    _measured: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def spans(self, ends: Mapping[Place, int]) -> dict[Place, Span]:
         """What to read, given where partitions end now."""
@@ -74,7 +77,9 @@ class Tails:
         """Each topic's tail, given what was to be read and what was read."""
         read = {place: glimpses[place] for place in spans.keys() & glimpses.keys()}
         for topic, (records, offsets) in _sums(spans, read).items():
-            self._density[topic] = records / offsets
+            before_records, before_offsets = self._measured.get(topic, (0.0, 0.0))
+            kept = 1.0 if before_offsets <= REMEMBERED else REMEMBERED / before_offsets
+            self._measured[topic] = before_records * kept + records, before_offsets * kept + offsets
         come: dict[str, float] = defaultdict(float)
         for place, end in ends.items():
             topic, before = place[0], self._ends.get(place)
@@ -82,13 +87,17 @@ class Tails:
                 self._note(topic, read[place].records)
             if before is not None and before <= end:
                 exact = place in read and spans[place].start == before
-                come[topic] += len(read[place].records) if exact else (end - before) * self._density.get(topic, 1.0)
+                come[topic] += len(read[place].records) if exact else (end - before) * self._density(topic)
         self._ends = dict(ends)
         return {topic: self._tail(topic, round(come[topic])) for topic in {topic for topic, _ in ends}}
 
     def _tail(self, topic: str, come: int) -> Tail:
         newest, latency = self._newest.get(topic, (None, None))
-        return Tail(come, newest, latency, self._density.get(topic, 1.0))
+        return Tail(come, newest, latency, self._density(topic))
+
+    def _density(self, topic: str) -> float:
+        records, offsets = self._measured.get(topic, (1.0, 1.0))
+        return records / offsets
 
     def _note(self, topic: str, records: list[Any]) -> None:
         for record in records:
