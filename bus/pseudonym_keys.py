@@ -1,6 +1,6 @@
 """The secret keys of pseudonyms: from the environment or a file, never from the catalogue or a topic.
 
-A view that shows a field as a pseudonym names its key. Whoever has it can try all values: keep it as a password is kept.
+A view that shows a field as a pseudonym names its key. Whoever has it can try all values: keep it like a password.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from bus.wire import micros
 if TYPE_CHECKING:
     from bus.config import Settings
     from bus.demo.views import DemoView
-    from bus.subscriber import Record
+    from bus.subscriber import Record, Records
 
 LATENCIES_KEPT: Final = 20_000
 COMMIT_SECONDS: Final = 1.0
@@ -45,14 +46,16 @@ class DemoSubscriber:
 
     async def listen(self) -> None:
         """Take records until cancelled; how far it is, it tells once a second."""
-        committed = 0.0
+        newest: dict[int, Record] = {}
         async with bus.subscribe(self.view.topic, self.view.group, settings=self._settings, reload=True) as records:
-            async for record in records:
-                now = time.time()
-                self.take(record, now)
-                if now - committed > COMMIT_SECONDS:
-                    await records.commit(record)
-                    committed = now
+            telling = asyncio.create_task(_commit(records, newest))
+            try:
+                async for record in records:
+                    self.take(record, time.time())
+                    newest[record.partition] = record
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
 
     def take(self, record: Record, now: float) -> None:
         """Take one record in."""
@@ -75,6 +78,14 @@ class DemoSubscriber:
         self._seen.add(identity)
         self.out_of_order += place < self._last.get(record.key, place)
         self._last[record.key] = place
+
+
+async def _commit(records: Records, newest: dict[int, Record]) -> None:
+    """Move the group's cursor behind the newest record of each partition, once a second."""
+    while True:
+        await asyncio.sleep(COMMIT_SECONDS)
+        for partition in list(newest):
+            await records.commit(newest.pop(partition))
 
 
 def percentile(values: list[float], share: float) -> float:
