@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+from ruamel.yaml import YAML
 
 from bus import wire
 from bus.bench.events import LIGHT_ROW, changes, headers
@@ -72,9 +72,10 @@ def entity_name(number: int) -> str:
 
 def write_workspace(bench: Path, target: Path, datasets: int) -> None:
     """Make a file of so many copies of the bench's dataset, entity and mapping, of one partition each."""
-    kept = [each for each in yaml.safe_load_all(bench.read_text(encoding="utf-8")) if each["kind"] in COPIED]
+    yaml = YAML(typ="safe")
+    kept = [each for each in yaml.load_all(bench) if each["kind"] in COPIED]
     made = [_renamed(each, number) for number in range(datasets) for each in kept]
-    target.write_text(yaml.safe_dump_all(made, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    yaml.dump_all(made, target)
 
 
 def _renamed(resource: dict[str, Any], number: int) -> dict[str, Any]:

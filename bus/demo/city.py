@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+from ruamel.yaml import YAML
 
 from bus.catalogue.workspace import default_workspace
 from bus.demo.enterprises import Enterprises
@@ -64,12 +64,12 @@ class Departments:
         database = {"host": "127.0.0.1", "port": self._postgres.port, "database": "postgres", "user": "postgres"}
         configurations: dict[str, dict[str, Any]] = {"gongan": database}
         for name in ("scjg", "minzheng"):
-            told = yaml.safe_load((files("bus.demo") / "dumps" / f"{name}.yaml").read_text(encoding="utf-8"))
+            told = YAML(typ="safe").load((files("bus.demo") / "dumps" / f"{name}.yaml").read_text(encoding="utf-8"))
             configurations[name] = told | {"folder": str(self._folder / "dumps" / name)}
         arguments = []
         for name, configuration in configurations.items():
             file = self._folder / f"{name}.yaml"
-            file.write_text(yaml.safe_dump(configuration, allow_unicode=True), encoding="utf-8")
+            YAML(typ="safe").dump(configuration, file)
             arguments += ["--adapter", f"{name}={file}"]
         return arguments
 
