@@ -118,7 +118,7 @@ class City:
         settings = Settings(kafka=kafka, data_dir=self._folder)
         registry = self._stack.enter_context(RegistryThread(settings.kafka))
         self.settings = settings.model_copy(update={"registry_url": registry.url})
-        await apply_workspace(population_workspace(self._folder / "workspace"), self.settings)
+        await apply_workspace(population_workspace(self._folder / "city"), self.settings)
         self.register = Register(self.postgres.parameters(), self._random)
         ddl = (default_workspace() / "gongan" / "population.sql").read_text(encoding="utf-8")
         await self.register.create(ddl, self._rows)

@@ -76,7 +76,7 @@ class Screen:
 
     async def becomes(self, expression: str) -> None:
         """Wait for it; playwright's own waiting needs `eval`, which the page's policy forbids."""
-        await until(lambda: self.js(expression), within=20, what=expression)
+        await until(lambda: self.js(expression), within=40, what=expression)
 
 
 @asynccontextmanager
@@ -193,7 +193,7 @@ async def test_a_page_that_never_reached_its_stream_loads_itself_again(browser: 
     async with screen(browser, city(3)) as seen:
         await seen.page.route("**/live*", lambda route: route.abort())
         await seen.open()
-        await seen.page.locator("#silent").wait_for(state="visible", timeout=10_000)
+        await seen.page.locator("#silent").wait_for(state="visible", timeout=30_000)
         await seen.page.unroute("**/live*")
         await seen.page.locator("#silent").wait_for(state="hidden", timeout=20_000)
         await seen.listens()
@@ -203,7 +203,7 @@ async def test_a_page_of_an_older_console_loads_itself_again(browser: Browser, m
     async with screen(browser, city(3)) as seen:
         await seen.open()
         await seen.listens()
-        async with seen.page.expect_navigation(timeout=10_000):
+        async with seen.page.expect_navigation(timeout=30_000):
             monkeypatch.setattr("bus.console.pages.VERSION", "another")
         await seen.listens()
 
