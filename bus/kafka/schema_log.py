@@ -130,7 +130,10 @@ class SchemaLog:
                     await self._release()
                 except (TimeoutError, clients.KafkaError) as error:
                     await self._release()
-                    raise self._unavailable(error) from error
+                    if type(error) is not clients.KafkaError:
+                        raise self._unavailable(error) from error
+                    # aiokafka's word for a writer that can go on no more and does not know why: another one will know.
+                    _log.info("the writer failed; deciding again")
                 else:
                     return answer
         raise BrokerUnavailableError("other registries write all the time", where=self._partition.topic)

@@ -64,7 +64,12 @@ async def test_every_role_shows_what_it_does(tmp_path: Path) -> None:
 
         await shows(bus, "shuniu_verdict", "bus", "shuniu", value=0)
         await shows(bus, "shuniu_dataset_open_rejects", DATASET, value=1)
-        assert (await figures(bus))["shuniu_view_freshness_seconds", VIEW] < 10
+
+        async def tells_freshness() -> bool:
+            return ("shuniu_view_freshness_seconds", VIEW) in await figures(bus)
+
+        await until(tells_freshness, within=30, what="the view's freshness")
+        assert (await figures(bus))["shuniu_view_freshness_seconds", VIEW] < 30
 
         assert await asked(worker, "healthz") == (200, '{"worker": "ok"}')
         assert await asked(adapter, "healthz") == (200, '{"adapter:scjg": "ok"}')
