@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
@@ -13,6 +14,7 @@ from bus.errors import BusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
     from starlette.types import ASGIApp
 
@@ -88,6 +90,54 @@ class HttpServer:
         """Return when the server has ended."""
         if self._serving is not None:
             await asyncio.shield(self._serving)
+
+
+class HttpRole(ABC):
+    """A role that is an HTTP server with something behind it; `async with role: … role.url`.
+
+    Args:
+        server: not bound yet.
+    """
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+
+    @property
+    def port(self) -> int:
+        """Where it listens, from the start on."""
+        return self._server.port
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, from the start on."""
+        return self._server.url
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin; requests are answered when this returns.
+
+        Raises:
+            PortTakenError: somebody else listens there.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Let go of the address, and of what is behind it."""
+
+    async def wait(self) -> None:
+        """Return when the server has ended."""
+        await self._server.wait()
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        await self.stop()
 
 
 class _Server(uvicorn.Server):

@@ -10,6 +10,7 @@ The contract, in the order of a life: the class is constructed with its validate
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -188,7 +189,7 @@ class Batch:
 ConfigT = TypeVar("ConfigT", bound=AdapterConfig)
 
 
-class Adapter(Generic[ConfigT]):
+class Adapter(ABC, Generic[ConfigT]):
     """Base class of adapters: what the runtime calls, and what may be left as it is."""
 
     kind: ClassVar[str]
@@ -202,22 +203,23 @@ class Adapter(Generic[ConfigT]):
         self.name = name
         self.config = config
 
+    @abstractmethod
     async def check(self, datasets: Sequence[str], keys: Mapping[str, tuple[str, ...]]) -> list[Finding]:
         """What stands in the way of reading these datasets by these keys; each finding with its fix.
 
         Raises:
             SourceUnavailableError: the source does not answer.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def discover(self) -> list[SourceDataset]:
         """The datasets that the source offers.
 
         Raises:
             SourceUnavailableError: the source does not answer.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, datasets: Sequence[str], resume_from: Position | None) -> AsyncIterator[Batch]:
         """Batches without end: a full snapshot first when `resume_from` is None, then the changes after it.
 
@@ -225,7 +227,6 @@ class Adapter(Generic[ConfigT]):
             SourceUnavailableError: the source does not answer; the runtime waits and calls `read` again.
             SourceRefusedError: the position is gone (slot dropped, log cut); only a new snapshot helps.
         """
-        raise NotImplementedError
 
     async def acknowledge(self, position: Position) -> None:
         """Everything up to here is durable on Kafka: the source may forget it."""

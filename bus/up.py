@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bus.catalogue.apply import apply_workspace
+from bus.catalogue.apply import apply_loaded
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
 from bus.control.instruments import of_bus
@@ -94,20 +94,15 @@ class Up:
             settings = settings.model_copy(update={"registry_url": registry.url})
             if self._port is not None:
                 Credentials(settings.data_dir).move(settings)
-            self._make_pseudonym_keys(settings)
-            await apply_workspace(self._workspace, settings)
+            workspace = Workspace.load(self._workspace or default_workspace())
+            _make_pseudonym_keys(workspace, settings)
+            await apply_loaded(workspace, settings)
             on_ready(settings)
             if self._instruments is not None:
                 observer = await stack.enter_async_context(Observer(settings))
                 self._instruments += [registry.instrument, of_bus(observer)]
             worker = partial(run_worker, settings, self._instruments)
             await run_roles(registry.wait, worker, *self._adapter_roles(settings))
-
-    def _make_pseudonym_keys(self, settings: Settings) -> None:
-        """The secret keys that the workspace's views name and nobody has given: random ones, in the data folder."""
-        workspace = Workspace.load(self._workspace or default_workspace())
-        for name in sorted({key for view in workspace.all(View) for key in view.spec.pseudonyms.values()}):
-            make_pseudonym_key(name, settings.data_dir)
 
     def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
         return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]
@@ -122,3 +117,9 @@ class Up:
             await run_adapter(adapter, login, instruments=self._instruments)
 
         return lambda: asyncio.ensure_future(role())
+
+
+def _make_pseudonym_keys(workspace: Workspace, settings: Settings) -> None:
+    """The secret keys that the workspace's views name and nobody has given: random ones, in the data folder."""
+    for name in sorted({key for view in workspace.all(View) for key in view.spec.pseudonyms.values()}):
+        make_pseudonym_key(name, settings.data_dir)

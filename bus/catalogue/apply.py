@@ -135,7 +135,15 @@ async def apply_workspace(folder: Path | None, settings: Settings) -> Plan:
         WorkspaceError: the workspace has errors.
         BusError: as `read_state` and `apply_plan`.
     """
-    workspace = Workspace.load(folder or default_workspace())
+    return await apply_loaded(Workspace.load(folder or default_workspace()), settings)
+
+
+async def apply_loaded(workspace: Workspace, settings: Settings) -> Plan:
+    """Make the cluster what a workspace that is loaded says; what was done.
+
+    Raises:
+        BusError: as `read_state` and `apply_plan`.
+    """
     made = plan(workspace, await read_state(settings, workspace), Limits.of(settings))
     await apply_plan(made, settings)
     return made

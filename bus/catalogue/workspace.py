@@ -29,6 +29,11 @@ def default_workspace() -> Path:
     return installed if installed.is_dir() else package.parent / "schemas"
 
 
+def starter_workspace() -> Path:
+    """The small workspace that `bus init` copies."""
+    return Path(__file__).parent / "starter"
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """All resources of a folder that could be read.

@@ -20,7 +20,7 @@ def command(folder: Path, name: str | None) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise WrongUseError("there is something in that folder", where=str(folder), fix="name a new or an empty one")
     chosen = name or folder.resolve().name
-    shutil.copytree(Path(workspace.__file__).parent / "starter", folder, dirs_exist_ok=True)
+    shutil.copytree(workspace.starter_workspace(), folder, dirs_exist_ok=True)
     file = folder / workspace.FILE
     text = file.read_text("utf-8").replace("name: starter", f"name: {json.dumps(chosen, ensure_ascii=False)}")
     file.write_text(text, "utf-8")

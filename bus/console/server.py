@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from bus.console.app import LOOPBACK, Site, application
 from bus.console.watch import INTERVAL, Watch
 from bus.control.observer import Observer
-from bus.http_server import HttpServer
+from bus.http_server import HttpRole, HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from types import TracebackType
 
     from bus.config import Settings
     from bus.console.watch import Observe
@@ -22,7 +21,7 @@ STOPPING: Final = 2
 """Seconds that answers under way have when the console ends; the pages' streams end by themselves."""
 
 
-class ConsoleServer:
+class ConsoleServer(HttpRole):
     """Serves the console; `async with ConsoleServer(observe) as console: … console.url`.
 
     Args:
@@ -33,18 +32,8 @@ class ConsoleServer:
 
     def __init__(self, observe: Observe, site: Site = LOOPBACK, interval: float = INTERVAL) -> None:
         self._watch = Watch(observe, interval)
-        self._server = HttpServer(application(self._watch, site), site.host, site.port, STOPPING)
+        super().__init__(HttpServer(application(self._watch, site), site.host, site.port, STOPPING))
         self._watching: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        """The port."""
-        return self._server.port
-
-    @property
-    def url(self) -> str:
-        """Where browsers find it."""
-        return self._server.url
 
     async def start(self) -> None:
         """Listen, and begin to look; the page answers when this returns, and says that the first look is under way.
@@ -73,17 +62,6 @@ class ConsoleServer:
         for task in done:
             if not task.cancelled():
                 task.result()
-
-    async def __aenter__(self) -> Self:
-        """Start it."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        await self.stop()
 
 
 @contextlib.asynccontextmanager

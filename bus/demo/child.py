@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.config import Settings
 from bus.credentials import SUPERUSER, found_login
 from bus.errors import BusError
-from bus.kafka import child
+from bus.testing.processes import BusProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ class BusDiedError(BusError):
 
 
 class BusChild:
-    """A `bus …` process as a user would run it; it ends with us.
+    """A `bus …` process as a user would run it; it ends with us. Ctrl-C is for the demo, which then stops it in order.
 
     Args:
         name: of its log, in the folder.
@@ -41,16 +40,7 @@ class BusChild:
     """
 
     def __init__(self, name: str, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.log = folder / f"{name}.log"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", "bus", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=os.environ | dict(environment),
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops this in order
-            )
+        self._process = BusProcess(tuple(arguments), os.environ | dict(environment), folder / f"{name}.log")
 
     async def told(self, begin: str) -> str:
         """The first line of its log that begins so, once it is there.
@@ -60,7 +50,7 @@ class BusChild:
         """
         while True:
             self.check()
-            for line in self.log.read_text(errors="replace").splitlines():
+            for line in self._process.text().splitlines():
                 if line.startswith(begin):
                     return line
             await asyncio.sleep(0.05)
@@ -71,20 +61,9 @@ class BusChild:
         Raises:
             BusDiedError: it does not.
         """
-        if self._process.poll() is not None:
-            last = self.log.read_text(errors="replace").strip().splitlines()[-4:]
-            raise BusDiedError("\n".join(last), where=str(self.log))
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._process.terminate()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        if not self._process.is_running:
+            last = self._process.text().strip().splitlines()[-4:]
+            raise BusDiedError("\n".join(last), where=str(self._process.log))
 
     def __enter__(self) -> Self:
         """It runs."""
@@ -93,8 +72,11 @@ class BusChild:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it."""
-        self.stop()
+        """End it in order, or by force where that takes too long."""
+        try:
+            self._process.end()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 class BusUp(BusChild):

@@ -60,13 +60,20 @@ async def read_partitions(
 
 
 async def _read_up_to(
-    reader: Any, ends: Mapping[Any, int], take: Callable[[Any], None], progressed: Callable[[], None]
-) -> None:
+    reader: Any,
+    ends: Mapping[Any, int],
+    take: Callable[[Any], None],
+    progressed: Callable[[], None] = lambda: None,
+) -> bool:
+    """Hand on every record up to the ends; whether there was any. `progressed` is told of each batch."""
+    found = False
     while [place for place, end in ends.items() if await reader.position(place) < end]:
         for records in (await reader.getmany(timeout_ms=200)).values():
             progressed()
             for record in records:
+                found = True
                 take(record)
+    return found
 
 
 def _after(seconds: float) -> float:
@@ -144,13 +151,7 @@ class CompactedTopic:
 
     async def _read_to_end(self) -> bool:
         ends = await self._end_reader.end_offsets(self._consumer.assignment())
-        changed = False
-        while [tp for tp, end in ends.items() if await self._consumer.position(tp) < end]:
-            for records in (await self._consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    changed = True
-                    self._take(record.key.decode(), record.value)
-        return changed
+        return await _read_up_to(self._consumer, ends, lambda record: self._take(record.key.decode(), record.value))
 
     def _take(self, key: str, value: bytes | None) -> None:
         if value is None:

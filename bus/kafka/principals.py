@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError as ClientKafkaError
@@ -134,7 +134,7 @@ class Principals(Admin):
         """Give them, and wait until the broker acts by them."""
         ordered = sorted(acls)
         for start in range(0, len(ordered), ACLS_A_REQUEST):
-            asked = [_binding(acl) for acl in ordered[start : start + ACLS_A_REQUEST]]
+            asked = [_as(AclBinding, acl) for acl in ordered[start : start + ACLS_A_REQUEST]]
             for future in self._client.create_acls(asked, request_timeout=self._timeout).values():
                 self._result(future, "a new ACL")
         if ordered:
@@ -144,7 +144,7 @@ class Principals(Admin):
         """Take them away if they are there, and wait until the broker acts by it."""
         ordered = sorted(acls)
         for start in range(0, len(ordered), ACLS_A_REQUEST):
-            asked = [_exactly(acl) for acl in ordered[start : start + ACLS_A_REQUEST]]
+            asked = [_as(AclBindingFilter, acl) for acl in ordered[start : start + ACLS_A_REQUEST]]
             for future in self._client.delete_acls(asked, request_timeout=self._timeout).values():
                 self._result(future, "an ACL to delete")
         if ordered:
@@ -178,20 +178,12 @@ class Principals(Admin):
         self._result(asked[name], f"user {name}", but=but)
 
 
-def _binding(acl: Acl) -> AclBinding:
-    return AclBinding(
-        _KINDS[acl.kind],
-        acl.name,
-        _pattern(acl),
-        f"User:{acl.principal}",
-        acl.host,
-        AclOperation[acl.operation],
-        AclPermissionType.ALLOW,
-    )
+AclKind = TypeVar("AclKind", AclBinding, AclBindingFilter)
 
 
-def _exactly(acl: Acl) -> AclBindingFilter:
-    return AclBindingFilter(
+def _as(kind: type[AclKind], acl: Acl) -> AclKind:
+    """The client's word for an ACL: one to be given, or a filter that finds that one alone."""
+    return kind(
         _KINDS[acl.kind],
         acl.name,
         _pattern(acl),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from bus.http_server import HttpServer
+from bus.http_server import HttpRole, HttpServer
 from bus.registry.app import application
 from bus.registry.instruments import of_registry
 from bus.registry.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from bus.config import Settings
 
 
-class RegistryServer:
+class RegistryServer(HttpRole):
     """Serves the registry of one cluster; `async with RegistryServer(settings) as server: … server.url`.
 
     Args:
@@ -25,18 +24,8 @@ class RegistryServer:
 
     def __init__(self, settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
         self._registry = Registry(settings.kafka)
-        self._server = HttpServer(application(self._registry), host, port)
+        super().__init__(HttpServer(application(self._registry), host, port))
         self.instrument = of_registry(self._registry)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return self._server.port
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        return self._server.url
 
     async def start(self) -> None:
         """Read `_schemas` to its end, then listen; requests are answered when this returns.
@@ -58,21 +47,6 @@ class RegistryServer:
         """Answer what is under way, then let go."""
         await self._server.stop()
         await self._registry.stop()
-
-    async def wait(self) -> None:
-        """Return when the server has ended."""
-        await self._server.wait()
-
-    async def __aenter__(self) -> Self:
-        """Start it."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        await self.stop()
 
 
 async def serve(

@@ -62,7 +62,7 @@ class AdapterConformance:
     @pytest.fixture
     def subject(self) -> Subject:
         """The source under test."""
-        raise NotImplementedError
+        pytest.fail(f"{type(self).__name__} does not give the fixture `subject`")
 
     def test_01_it_declares_what_it_is(self, subject: Subject) -> None:
         """A kind, a configuration model, capabilities."""

@@ -7,12 +7,10 @@ superuser straight to the views, as plain text, so that no worker is needed.
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-import bus.catalogue
 from bus.catalogue.apply import apply_workspace, read_state
-from bus.catalogue.workspace import Workspace
+from bus.catalogue.workspace import Workspace, starter_workspace
 from bus.config import Settings
 from bus.credentials import SUPERUSER, Credentials, as_principal
 from bus.own_broker import OwnBroker
@@ -20,6 +18,7 @@ from bus.testing.registry_thread import RegistryThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from bus.catalogue.cluster_state import ClusterState
@@ -66,7 +65,7 @@ spec:
 
 def starter_with_more(folder: Path) -> Path:
     """The workspace, in a new folder."""
-    shutil.copytree(Path(bus.catalogue.__file__).parent / "starter", folder)
+    shutil.copytree(starter_workspace(), folder)
     _subscribe(folder, {"tax": "portal-company, tax-company"})
     return folder
 

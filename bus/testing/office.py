@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
 
-import bus.catalogue
 from bus.catalogue.apply import apply_workspace
+from bus.catalogue.workspace import starter_workspace
 from bus.config import Settings
 from bus.control.observer import Observer
 from bus.kafka.embedded import EmbeddedKafka
@@ -22,6 +21,7 @@ from bus.testing.registry_thread import RegistryThread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import TracebackType
 
 DATASET: Final = "scjg.companies"
@@ -63,7 +63,7 @@ class Office:
         settings = Settings.load({}, bootstrap=self.kafka.bootstrap)
         registry = self._stack.enter_context(RegistryThread(settings.kafka))
         self.settings = settings.model_copy(update={"registry_url": registry.url})
-        shutil.copytree(Path(bus.catalogue.__file__).parent / "starter", self.workspace)
+        shutil.copytree(starter_workspace(), self.workspace)
         await self.apply()
         await self.sql(TABLE)
         self.observer = await self._stack.enter_async_context(Observer(self.settings))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
-import bus.catalogue
+from bus.catalogue.workspace import starter_workspace
 from bus.config import ENVIRONMENT
 from bus.credentials import Credentials, adapter_principal
 from bus.testing.guarded import Guarded
@@ -21,6 +20,7 @@ from bus.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RAW = "raw.scjg.companies"
 COMPANIES = "insert into companies values ('91320500DEMQ100015', '甲公司', '2020-05-01', '存续'), ('2', '乙', '', '1')"
@@ -36,7 +36,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 @pytest.fixture
 def source(postgres_database: dict[str, Any]) -> dict[str, Any]:
     """A database with the table that `bus init` describes, and two rows in it."""
-    ddl = Path(bus.catalogue.__file__).parent / "starter" / "companies" / "companies.sql"
+    ddl = starter_workspace() / "companies" / "companies.sql"
     with psycopg.connect(**postgres_database, autocommit=True) as connection:
         connection.execute(ddl.read_bytes())
         connection.execute("create publication shuniu_scjg for table public.companies")
