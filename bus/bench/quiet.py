@@ -94,6 +94,11 @@ def _renamed(resource: dict[str, Any], number: int) -> dict[str, Any]:
     return {"kind": resource["kind"], "metadata": resource["metadata"] | {"name": name}, "spec": spec}
 
 
+def written_at(record: Any) -> float:
+    """When a record's change was written, by its `ce_time`: seconds since 1970."""
+    return wire.micros(dict(record.headers)["ce_time"].decode()) / 1e6
+
+
 class Trickle:
     """Writes an event a second to each raw topic, and reads what comes of them.
 
@@ -164,7 +169,7 @@ class Trickle:
                     self._take(place.topic, records, time.time())
 
     def _take(self, topic: str, records: list[Any], now: float) -> None:
-        written = [wire.micros(dict(record.headers)["ce_time"].decode()) / 1e6 for record in records]
+        written = [written_at(record) for record in records]
         self._waits += [now - moment for moment in written if moment >= self._since]
         self._seen.add(topic)
         if len(self._seen) == self._count and now - written[-1] < 1.0:

@@ -13,7 +13,7 @@ from bus import wire
 from bus.bench.events import DEMO_ROW, LIGHT_ROW
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
-from bus.bench.quiet import WARM_SECONDS, Quiet, Trickle, write_workspace
+from bus.bench.quiet import WARM_SECONDS, Quiet, Trickle, write_workspace, written_at
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP
 from bus.catalogue.workspace import default_workspace
@@ -223,7 +223,7 @@ async def _waits(reader: Any, writing: asyncio.Task[int]) -> list[float]:
     while not writing.done() or time.monotonic() - quiet_since < 2.0:
         for records in (await reader.getmany(timeout_ms=100)).values():
             now = time.time()
-            waits += [now - wire.micros(dict(record.headers)["ce_time"].decode()) / 1e6 for record in records]
+            waits += [now - written_at(record) for record in records]
             quiet_since = time.monotonic()
     writing.result()
     return waits

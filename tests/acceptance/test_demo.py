@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from bus.testing.waiting import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,13 +35,11 @@ RULES = {
 """Every way in which the demo's people can be dirty; with 2,000 of them at the start, each of these is there."""
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What the condition gives once it gives something."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-    return found
+def changes_begin(process: subprocess.Popen[str]) -> None:
+    """Wait until the demo says that the registers change."""
+    assert process.stdout
+    told = process.stdout
+    asyncio.run(until(lambda: "changing the registers" in told.readline(), within=60))
 
 
 def descendants(pid: int) -> list[int]:
@@ -119,8 +119,7 @@ def test_ctrl_c_ends_the_demo_early_with_the_proof(start: Start, tmp_path: Path)
     process = start(
         "demo", "--for", "10m", "--rate", "100", "--rows", "200", "--report", "report.json", "--keep", "kept"
     )
-    assert process.stdout
-    assert wait_for(lambda: "changing the registers" in (process.stdout.readline() if process.stdout else ""))
+    changes_begin(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
@@ -131,14 +130,13 @@ def test_ctrl_c_ends_the_demo_early_with_the_proof(start: Start, tmp_path: Path)
 
 def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
     process = start("demo", "--for", "10m", "--rate", "50", "--rows", "100")
-    assert process.stdout
-    assert wait_for(lambda: "changing the registers" in (process.stdout.readline() if process.stdout else ""))
+    changes_begin(process)
     below = {pid: words(pid) for pid in descendants(process.pid)}
     programs = {Path(command[0]).name for command in below.values()}
     assert {"java", "postgres"} <= programs
     process.kill()
     process.communicate()
-    wait_for(lambda: not [pid for pid, command in below.items() if words(pid) == command])
+    asyncio.run(until(lambda: not [pid for pid, command in below.items() if words(pid) == command], within=60))
     for command in below.values():  # the killed demo could not remove its folders
         for option in {"-D", "--data-dir"} & set(command):
             folder = Path(command[command.index(option) + 1])

@@ -69,7 +69,7 @@ async def test_the_snapshot_joins_the_stream_without_gap_or_overlap_while_others
             del state[row["id"]]
         else:
             state[row["id"]] = row["n"]
-    assert len(await reading.snapshot()) > 300
+    assert len(await reading.snapshot()) > 200  # of at least 300 inserted, some deleted since
     assert state == dict(await source.sql("select id, n from t"))
 
 
