@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Final, Self
@@ -179,8 +180,23 @@ class City:
             AssertionError: not within so many seconds.
         """
         since = since or time.time()
-        await until(lambda: self._check() and self.portal.through_all > since, within=within, what="data flows again")
+        try:
+            await until(lambda: self._check() and self.portal.through_all > since, within=within, what="data flows")
+        except AssertionError as late:
+            late.add_note(await self._how_far(since))
+            raise
         return time.time() - since
+
+    async def _how_far(self, since: float) -> str:
+        """Records committed after that moment, stage by stage and partition by partition."""
+        told = []
+        for topic in (RAW, SHARED, TOPIC):
+            records = await read_topic(self.settings, topic, decode=False)
+            newer = Counter(
+                record.partition for record in records if wire.micros(record.headers["ce_time"]) / 1e6 > since
+            )
+            told.append(f"{topic}: {dict(sorted(newer.items()))} of {len(records)}")
+        return "\n".join([*told, f"the portal: {self.portal.received} received"])
 
     def _check(self) -> bool:
         """The portal still listens; what ended it is raised."""

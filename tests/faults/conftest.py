@@ -9,10 +9,13 @@ import pytest
 from bus.testing.city import City
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Generator
     from pathlib import Path
 
 RECOVERIES = pytest.StashKey[list[tuple[str, float]]]()
+CITY = pytest.StashKey[City]()
+
+LAST_LINES = 40
 
 
 class Measured(Protocol):
@@ -23,7 +26,19 @@ class Measured(Protocol):
 async def city(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[City]:
     """Everything but worker and adapter, which each test starts; its parameter: people at the start."""
     async with City(tmp_path, rows=getattr(request, "param", 300)) as running:
+        request.node.stash[CITY] = running
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the processes of a test that failed have said: such failures are rare, and do not come again."""
+    report = yield
+    if report.when == "call" and report.failed and CITY in item.stash:
+        for process in item.stash[CITY].processes.started:
+            last = process.text().splitlines()[-LAST_LINES:]
+            report.sections.append((f"the last lines of {process.log.name}", "\n".join(last)))
+    return report
 
 
 @pytest.fixture
