@@ -81,6 +81,7 @@ class Records:
             BrokerUnavailableError: no broker answers.
         """
         await clients.start(self._consumer, self._settings.kafka)
+        clients.fetch_together(self._consumer)
         self._consumer.subscribe([self._topic], listener=self._listener)
         return self
 

@@ -202,6 +202,7 @@ class Bench:
         async with clients.started(reader, self._settings.kafka):
             numbers = await clients.partitions(reader, topic, self._settings.kafka)
             places = [clients.TopicPartition(topic, number) for number in numbers]
+            clients.fetch_together(reader)
             reader.assign(places)
             await reader.seek_to_end(*places)
             writing = asyncio.create_task(self._filler("light").trickle(rate, seconds))

@@ -41,6 +41,9 @@ FRAMES: Final = 4
 SETTLE_SECONDS: Final = 30.0
 """How long the last changes may take before what is missing counts as missing."""
 
+REST_SECONDS: Final = 1.0
+"""Nothing new for so long: what was under way has come."""
+
 OPERATIONS: Final = {"c": "created", "u": "changed", "d": "deleted"}
 
 
@@ -112,6 +115,7 @@ class Demo:
             self._phase = "changing the registers"
             await self._write(departments, up, tasks)
             self._phase = "waiting for the last changes"
+            await self._come_to_rest(scene, up, tasks)
             expected = await departments.expected(subscriber.view for subscriber in scene.subscribers)
             await self._settle(scene, departments, expected, up, tasks)
         finally:
@@ -141,6 +145,21 @@ class Demo:
         await self._until(lambda: time.monotonic() > end, up, [*tasks, writing])
         done.set()
         await writing
+
+    async def _come_to_rest(self, scene: Scene, up: BusUp, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait until nothing new comes in.
+
+        To work out what must have come takes this process a second, in which it would receive nothing, and the last
+        changes would count as late.
+        """
+        received, since = -1, time.monotonic()
+        deadline = since + SETTLE_SECONDS
+        while time.monotonic() < min(since + REST_SECONDS, deadline):
+            self._check(up, tasks)
+            now = sum(each.received for each in scene.subscribers)
+            if now != received:
+                received, since = now, time.monotonic()
+            await asyncio.sleep(0.05)
 
     async def _settle(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bus import wire
 from bus.kafka.partitions import partition_of
@@ -15,9 +15,11 @@ from bus.pipeline.record import Output
 from bus.spi import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bus.spi import Batch, Change, Position
+
+    _Expanded: TypeAlias = Output | tuple["RawDataset", KeyedChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +65,42 @@ class Ingest:
         dataset = self.datasets[source_name]
         self._moves[source_name] = KeyMoves(dataset.key, dataset.identity)
 
-    def outputs(self, batch: Batch) -> list[Output]:
-        """The records of a batch, in order; a change that cannot be encoded goes to the dataset's DLQ."""
+    def outputs(self, batch: Batch) -> Iterator[Output]:
+        """The records of a batch, in order; a change that cannot be encoded goes to the dataset's DLQ.
+
+        They are made one by one as they are taken, and all of them must be.
+        """
         resumed = self._resume is not None and self._resume.unit == batch.unit
         done = self._resume.row if self._resume is not None and resumed else 0
         if self._resume is not None and resumed and self._resume.complete:
             self._resume = None if batch.last else self._resume
-            return []
-        made: list[Output | tuple[RawDataset, KeyedChange]] = []
+            return
+        waiting: _Expanded | None = None
+        for each in self._expanded(batch, done):
+            if waiting is not None:
+                yield self._made(waiting, batch, last=False)
+            waiting = each
+        if waiting is not None:
+            yield self._made(waiting, batch, last=batch.last)
+        if batch.last:
+            self._resume = None
+
+    def _expanded(self, batch: Batch, done: int) -> Iterator[_Expanded]:
         for change in batch.changes:
             if change.dataset in self.datasets:
-                made += self._expand(change, batch, done)
+                yield from self._expand(change, batch, done)
         if batch.last:
             for name, moves in self._moves.items():
-                made += [(self.datasets[name], keyed) for keyed in moves.end()]
-            self._resume = None
-        end = len(made) - 1 if batch.last else -1
-        return [
-            self._record(each[1], each[0], batch, last=number == end) if not isinstance(each, Output) else each
-            for number, each in enumerate(made)
-        ]
+                for keyed in moves.end():
+                    yield self.datasets[name], keyed
 
-    def _expand(self, change: Change, batch: Batch, done: int) -> list[Output | tuple[RawDataset, KeyedChange]]:
+    def _made(self, expanded: _Expanded, batch: Batch, *, last: bool) -> Output:
+        if isinstance(expanded, Output):
+            return expanded
+        dataset, keyed = expanded
+        return self._record(keyed, dataset, batch, last=last)
+
+    def _expand(self, change: Change, batch: Batch, done: int) -> list[_Expanded]:
         dataset = self.datasets[change.dataset]
         if isinstance(change, Rejected):
             return [] if change.row <= done else [self._unread(change, dataset, batch)]

@@ -32,8 +32,11 @@ SESSION_TIMEOUT_MS: Final = 6_000
 
 
 def lane_of(topic: str, partition: int, lanes: int) -> int:
-    """The lane of an input partition: CRC-32 of `topic/partition`, the same on every machine and for ever."""
-    return zlib.crc32(f"{topic}/{partition}".encode()) % lanes
+    """The lane of an input partition, the same on every machine and for ever.
+
+    The topic's CRC-32 says where its partition 0 is; the others follow round, so that a topic is spread evenly.
+    """
+    return (zlib.crc32(topic.encode()) + partition) % lanes
 
 
 def share(topics: Mapping[str, int], lane: int, lanes: int) -> frozenset[tuple[str, int]]:

@@ -45,9 +45,6 @@ _log = structlog.get_logger()
 MAX_RECORDS: Final = 4_000
 """Records of one transaction: enough that its fixed cost (about 2 ms of CPU) hardly counts."""
 
-SLICE: Final = 250
-"""Records that a stage works on before the event loop gets its turn (heartbeats): a few milliseconds."""
-
 PACE_SECONDS: Final = 0.03
 """Shortest time between two commits of a lane while it keeps up: bounds the transactions per second."""
 
@@ -66,6 +63,9 @@ LONGEST_QUIET_PACE_SECONDS: Final = 0.25
 lanes of 62 each make 60 small transactions a second, and not 400, which would be more than a small broker can bear."""
 
 MANY_INPUTS: Final = 32
+
+PARTITION_BYTES: Final = 256 * 1024
+"""Of one partition, fetched at once: some hundred records."""
 
 SCAN_POLL_MS: Final = 20
 """How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
@@ -208,6 +208,7 @@ class LaneLoop:
             inputs = self._work().inputs
             consumer = clients.consumer(self._connection, group_id=self.lane.group, **_fetching(len(inputs)))
             async with clients.started(consumer, self._connection):
+                clients.fetch_together(consumer)
                 positions = await self._positions(consumer, inputs)
                 opened = _Opened(producer, consumer, positions)
                 await self._consume(opened)
@@ -385,7 +386,7 @@ class _Opened:
     @property
     def slice(self) -> int:
         """Records that the stage is given at once; where a transaction's topics must be counted, one by one."""
-        return SLICE if self.most_topics <= transaction.MAX_TOPICS else 1
+        return transaction.TURN if self.most_topics <= transaction.MAX_TOPICS else 1
 
     def batch(self) -> OutputBatch:
         """The outputs of a transaction, none so far."""
@@ -398,7 +399,7 @@ def _slices(records: Sequence[InputRecord], size: int) -> Iterator[Sequence[Inpu
 
 async def _turn(some: Sequence[InputRecord]) -> None:
     """The event loop's turn, once in a while."""
-    if len(some) > 1 or some[-1].offset % SLICE == 0:
+    if len(some) > 1 or some[-1].offset % transaction.TURN == 0:
         await asyncio.sleep(0)
 
 
@@ -408,7 +409,11 @@ def _refuse_missing(places: Sequence[Any]) -> None:
 
 
 def _fetching(partitions: int) -> dict[str, int]:
-    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, after 0.1 s."""
+    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, after 0.1 s.
+
+    Of a partition that is far behind it takes little at a time: what was fetched is handed out partition by partition,
+    and the others wait for it.
+    """
     if partitions < MANY_INPUTS:
-        return {"fetch_max_wait_ms": 500}
-    return {"fetch_max_wait_ms": 100, "fetch_min_bytes": 16 * 1024}
+        return {"fetch_max_wait_ms": 500, "max_partition_fetch_bytes": PARTITION_BYTES}
+    return {"fetch_max_wait_ms": 100, "fetch_min_bytes": 16 * 1024, "max_partition_fetch_bytes": PARTITION_BYTES}

@@ -225,7 +225,7 @@ class AdapterRuntime:
                 session.ingest.replace(name, await self._raw(published, dataset))
             if batch.snapshot is not None:
                 await session.bracket(batch)
-            session.add(batch)
+            await session.add(batch)
         self._attempted = session.progress
         began = time.perf_counter()
         await session.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,9 +49,12 @@ class PublishingSession:
         self._producer = producer
         self._outputs: list[Output] = []
 
-    def add(self, batch: Batch) -> None:
-        """Take a batch's records and its position."""
-        self._outputs += self.ingest.outputs(batch)
+    async def add(self, batch: Batch) -> None:
+        """Take a batch's records and its position; the event loop has its turn in between."""
+        for number, output in enumerate(self.ingest.outputs(batch), 1):
+            self._outputs.append(output)
+            if number % transaction.TURN == 0:
+                await asyncio.sleep(0)
         self.progress = self.progress.after(batch)
 
     async def commit(self) -> None:

@@ -23,6 +23,10 @@ LOOK_SECONDS: Final = 2.0
 MOST_LOOKS: Final = 6
 """After so many, the broker answering each time, it is beyond its timeout: the broker has aborted it (10 s)."""
 
+TURN: Final = 50
+"""Records handled before the event loop gets its turn: a few milliseconds, so that live changes in one process wait
+little for those of a dump."""
+
 MAX_TOPICS: Final = 200
 """Topics of one transaction: each costs the broker far more than a record does (design §3)."""
 
@@ -49,7 +53,9 @@ async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[as
     """
     open_batches: dict[tuple[str, int], Any] = {}
     full: list[tuple[tuple[str, int], Any]] = []
-    for topic, partition, key, value, headers in outputs:
+    for number, (topic, partition, key, value, headers) in enumerate(outputs, 1):
+        if number % (4 * TURN) == 0:
+            await asyncio.sleep(0)
         place = (topic, partition)
         batch = open_batches.get(place)
         if batch is None:

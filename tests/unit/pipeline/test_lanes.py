@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,15 @@ def test_every_partition_is_in_exactly_one_lane(found: dict[str, int], lanes: in
 def test_lanes_are_for_ever() -> None:
     places = [("raw.gongan.population", 0), ("raw.gongan.population", 3), ("shared.population.person", 7)]
 
-    assert [lane_of(topic, number, 16) for topic, number in places] == [6, 12, 10]
+    assert [lane_of(topic, number, 16) for topic, number in places] == [9, 12, 13]
+
+
+@given(st.text("abc.", min_size=1), st.integers(1, 64), st.integers(1, 64))
+def test_the_partitions_of_a_topic_are_spread_evenly(topic: str, partitions: int, lanes: int) -> None:
+    taken = Counter(lane_of(topic, number, lanes) for number in range(partitions))
+    fewest = min(taken.values()) if len(taken) == lanes else 0
+
+    assert max(taken.values()) - fewest <= 1
 
 
 def test_a_new_topic_moves_no_other() -> None:
