@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONSOLE_TOLD: Final = "the console serves "
 
-DEMO_LANES: Final = "2"
+DEMO_LANES: Final = "1"
 """A cluster's default is 16, for many workers; on one small machine each lane is a transaction more."""
 
 

@@ -64,9 +64,6 @@ lanes of 62 each make 60 small transactions a second, and not 400, which would b
 
 MANY_INPUTS: Final = 32
 
-PARTITION_BYTES: Final = 256 * 1024
-"""Of one partition, fetched at once: some hundred records."""
-
 SCAN_POLL_MS: Final = 20
 """How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
 POLL_MS: Final = 200
@@ -409,11 +406,7 @@ def _refuse_missing(places: Sequence[Any]) -> None:
 
 
 def _fetching(partitions: int) -> dict[str, int]:
-    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, after 0.1 s.
-
-    Of a partition that is far behind it takes little at a time: what was fetched is handed out partition by partition,
-    and the others wait for it.
-    """
+    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, after 0.1 s."""
     if partitions < MANY_INPUTS:
-        return {"fetch_max_wait_ms": 500, "max_partition_fetch_bytes": PARTITION_BYTES}
-    return {"fetch_max_wait_ms": 100, "fetch_min_bytes": 16 * 1024, "max_partition_fetch_bytes": PARTITION_BYTES}
+        return {"fetch_max_wait_ms": 500}
+    return {"fetch_max_wait_ms": 100, "fetch_min_bytes": 16 * 1024}
