@@ -32,7 +32,7 @@ COMMANDS = {
     "status": "Show how the bus is: verdicts, causes, next actions.",
     "tail": "Print the records of a topic, decoded.",
     "topics": "List the bus's topics and what they are for.",
-    "up": "Run broker, registry, worker and adapters on this machine.",
+    "up": "Run broker, registry, worker, adapters and console on this machine.",
     "validate": "Check a workspace, with file and line of every finding.",
     "worker": "Run a worker: normalise and route.",
 }

@@ -68,7 +68,7 @@ class HttpServer:
             raise PortTakenError(
                 error.strerror or "",
                 where=f"{self._host}:{self.port}",
-                fix="stop that process, or name another port: --port",
+                fix="stop that process, or name another port: --port (of `bus up`: --registry-port, --console-port)",
             ) from error
         self.port = self._listener.getsockname()[1]
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from bus.catalogue.apply import apply_loaded
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
+from bus.console.app import Site
+from bus.console.server import ConsoleServer
 from bus.control.instruments import of_bus
 from bus.control.observer import Observer
 from bus.credentials import Credentials, adapter_principal, as_principal
@@ -24,7 +26,7 @@ from bus.pseudonym_keys import make_pseudonym_key
 from bus.registry.server import RegistryServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bus.config import Settings
     from bus.metrics import Instrument
@@ -56,6 +58,7 @@ class Up:
         adapters: adapter instances to run, with their configuration files; each under its own login.
         secured: the embedded broker has logins and ACLs.
         instruments: those of the roles, and of an onlooker of the whole bus, are added to these.
+        console_port: of the operators' page, on loopback; 0 for a free one, None for no page.
     """
 
     def __init__(  # noqa: PLR0913  (what the command was told)
@@ -68,6 +71,7 @@ class Up:
         *,
         secured: bool = True,
         instruments: list[Instrument] | None = None,
+        console_port: int | None = None,
     ) -> None:
         self._settings = settings
         self._port = port
@@ -76,9 +80,10 @@ class Up:
         self._adapters = adapters
         self._secured = secured
         self._instruments = instruments
+        self._console_port = console_port
 
-    async def run(self, on_ready: Callable[[Settings], None]) -> None:
-        """Bring everything up in order, tell the addresses, and run until a signal.
+    async def run(self, on_ready: Callable[[Settings, str | None], None]) -> None:
+        """Bring everything up in order, tell the settings and the console's URL, and run until a signal.
 
         Raises:
             BusError: a role failed; the others are ended.
@@ -97,12 +102,23 @@ class Up:
             workspace = Workspace.load(self._workspace or default_workspace())
             _make_pseudonym_keys(workspace, settings)
             await apply_loaded(workspace, settings)
-            on_ready(settings)
-            if self._instruments is not None:
+            roles: list[Callable[[], Awaitable[None]]] = [
+                registry.wait,
+                partial(run_worker, settings, self._instruments),
+                *self._adapter_roles(settings),
+            ]
+            console_url = None
+            if self._instruments is not None or self._console_port is not None:
                 observer = await stack.enter_async_context(Observer(settings))
+            if self._instruments is not None:
                 self._instruments += [registry.instrument, of_bus(observer)]
-            worker = partial(run_worker, settings, self._instruments)
-            await run_roles(registry.wait, worker, *self._adapter_roles(settings))
+            if self._console_port is not None:
+                console = ConsoleServer(observer.observe, Site(port=self._console_port))
+                await stack.enter_async_context(console)
+                console_url = console.url
+                roles.append(console.wait)
+            on_ready(settings, console_url)
+            await run_roles(*roles)
 
     def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
         return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]

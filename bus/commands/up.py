@@ -38,6 +38,14 @@ if TYPE_CHECKING:
     metavar="NAME=FILE",
     help="Run the adapter NAME, configured by a YAML file. May be given several times.",
 )
+@click.option(
+    "--console-port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Of the operators' page, on this machine only; 0: a free one.",
+)
+@click.option("--no-console", is_flag=True, help="Do not serve the operators' page.")
 @insecure
 @metrics
 @click.option("--json", "as_json", is_flag=True, help="Tell the addresses as one JSON line, once everything answers.")
@@ -48,12 +56,14 @@ def command(
     registry_port: int,
     workspace: Path | None,
     adapters: tuple[str, ...],
+    console_port: int,
+    no_console: bool,
     insecure: bool,
     metrics_port: int | None,
     metrics_host: str,
     as_json: bool,
 ) -> None:
-    """Run broker, registry, worker and adapters on this machine, until Ctrl-C or SIGTERM.
+    """Run broker, registry, worker, adapters and console on this machine, until Ctrl-C or SIGTERM.
 
     For trying out and small sites. The broker lets only those in who have a login; the logins that it made, for each
     subscriber and each adapter, are in the folder `credentials` of the data folder.
@@ -77,21 +87,29 @@ def command(
         files,
         secured=not insecure,
         instruments=instruments if metrics_port is not None else None,
+        console_port=None if no_console else console_port,
     )
 
     async def roles() -> None:
         async with MetricsServer(instruments, metrics_port, metrics_host):
-            await up.run(lambda ready: click.echo(_told(ready, as_json=as_json)))
+            await up.run(lambda ready, console: click.echo(_told(ready, console, as_json=as_json)))
 
     process.run(roles())
 
 
-def _told(ready: Settings, *, as_json: bool) -> str:
+def _told(ready: Settings, console: str | None, *, as_json: bool) -> str:
     credentials = str(ready.data_dir / "credentials") if ready.kafka.username else None
-    addresses = {"bootstrap": ready.kafka.bootstrap, "registry": ready.registry_url, "credentials": credentials}
+    addresses = {
+        "bootstrap": ready.kafka.bootstrap,
+        "registry": ready.registry_url,
+        "credentials": credentials,
+        "console": console,
+    }
     if as_json:
         return json.dumps(addresses)
     told = f"Kafka serves {ready.kafka.bootstrap}, the registry {ready.registry_url}.\n"
+    if console is not None:
+        told += f"What flows is shown, in a browser, at {console}\n"
     if credentials is None:
         return (
             f"{told}In another terminal:\n"

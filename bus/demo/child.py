@@ -90,7 +90,7 @@ class BusUp(BusChild):
 
     def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        data = ["up", "--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--json"]
+        data = ["up", "--data-dir", str(folder), "--port", "0", "--registry-port", "0", "--no-console", "--json"]
         lanes = {"BUS_LANES": os.environ.get("BUS_LANES", DEMO_LANES)}
         super().__init__("bus-up", folder, [*data, *arguments], lanes | dict(environment or {}))
 
