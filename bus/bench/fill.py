@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
+from bus.bench.districts import moved
 from bus.bench.events import changes, headers
 from bus.kafka import clients
 from bus.kafka.partitions import partition_of
@@ -32,9 +33,13 @@ class Filler:
         settings: the cluster and the registry.
         dataset: `<dept>.<dataset>`.
         row_schema: of its rows.
+        districts: people are spread over so many made-up ones; None leaves them where they are.
     """
 
-    def __init__(self, settings: Settings, dataset: str, row_schema: dict[str, Any]) -> None:
+    def __init__(
+        self, settings: Settings, dataset: str, row_schema: dict[str, Any], districts: int | None = None
+    ) -> None:
+        self._districts = districts
         self._settings = settings
         self._dataset = dataset
         self._row_schema = row_schema
@@ -75,7 +80,10 @@ class Filler:
         """Write at a steady rate, each record's `ce_time` the time when it is written; how many."""
         encode = await self._encoder()
         topic = wire.raw_topic(self._dataset)
-        ready = [(key, encode(event)) for key, event in changes(20_000, self._row_schema)]
+        made = changes(20_000, self._row_schema)
+        if self._districts:
+            made = moved(made, self._districts)
+        ready = [(key, encode(event)) for key, event in made]
         async with clients.started(self._producer, self._settings.kafka):
             begun, done = time.monotonic(), 0
             while (elapsed := time.monotonic() - begun) < seconds:
@@ -83,8 +91,8 @@ class Filler:
                 outputs = []
                 for number in range(done, due):
                     key, value = ready[number % len(ready)]
-                    made = headers(number, self._dataset, time.time())
-                    outputs.append(Output(topic, partition_of(key, PARTITIONS), key, value, made))
+                    now = headers(number, self._dataset, time.time())
+                    outputs.append(Output(topic, partition_of(key, PARTITIONS), key, value, now))
                 done = due
                 if outputs:
                     await transaction.commit(self._producer, outputs, {}, "", int(time.time() * 1000))

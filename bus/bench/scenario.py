@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
+from bus.bench.districts import topics, write_views
 from bus.bench.events import DEMO_ROW, LIGHT_ROW
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
-from bus.bench.quiet import WARM_SECONDS, Quiet, Trickle, write_workspace, written_at
+from bus.bench.quiet import READ_SELDOM, WARM_SECONDS, Quiet, Trickle, write_workspace, written_at
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP
 from bus.catalogue.workspace import default_workspace
@@ -21,7 +22,7 @@ from bus.kafka import clients
 from bus.kafka.admin import Admin, NewTopic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from bus.config import Settings
 
@@ -164,7 +165,19 @@ class Bench:
         """Raw → shared → view at a steady rate, through one worker."""
         with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
             await _until(lambda: worker.said(LANES_OWNED))
-            return await self._latency("normalise + 1 view", wire.view_topic("bench-person", 1), rate, seconds)
+            views = [wire.view_topic("bench-person", 1)]
+            return await self._latency("normalise + 1 view", views, self._filler("light").trickle(rate, seconds))
+
+    async def district_latency(self, districts: int, rate: float, seconds: float) -> Latency:
+        """Raw → shared → one of so many districts' views at a steady rate, through one worker."""
+        folder = self._folder / "workspace" / "bench"
+        write_views(Path(__file__).parent / "workspace_view.yaml", folder / "view.yaml", districts)
+        await apply_workspace(self._folder / "workspace", self._settings)
+        filler = Filler(self._settings, "bench.people", LIGHT_ROW, districts)
+        with Measured(["bus", "worker"], self._settings, self._folder / "worker.log") as worker:
+            await _until(lambda: worker.said(LANES_OWNED))
+            name = f"normalise + {districts} district views"
+            return await self._latency(name, topics(districts), filler.trickle(rate, seconds), **READ_SELDOM)
 
     async def bare_latency(self, rate: float, seconds: float) -> Latency:
         """The same way through two raw copies: two bare transactional hops."""
@@ -175,7 +188,8 @@ class Bench:
         log = self._folder / "worker.log"
         with Measured(processes[0], self._settings, log) as one, Measured(processes[1], self._settings, log) as two:
             await _until(lambda: one.said("ready") and two.said("ready"))
-            return await self._latency("two bare hops", "bench.hop.2", rate, seconds)
+            writing = self._filler("light").trickle(rate, seconds)
+            return await self._latency("two bare hops", ["bench.hop.2"], writing)
 
     async def quiet(self, datasets: int, seconds: float) -> Quiet:
         """So many datasets, an event a second each, through one worker; measured once each has come through."""
@@ -200,16 +214,19 @@ class Bench:
             peak = peak_megabytes(worker.pid)
         return Quiet(datasets, *cores, len(waits), *_percentiles(waits), peak, warm_up)
 
-    async def _latency(self, name: str, topic: str, rate: float, seconds: float) -> Latency:
-        reader = clients.consumer(self._settings.kafka, auto_offset_reset="latest")
+    async def _latency(
+        self, name: str, topics: Iterable[str], writing: Coroutine[Any, Any, int], **settings: int
+    ) -> Latency:
+        reader = clients.consumer(self._settings.kafka, auto_offset_reset="latest", **settings)
         async with clients.started(reader, self._settings.kafka):
-            numbers = await clients.partitions(reader, topic, self._settings.kafka)
-            places = [clients.TopicPartition(topic, number) for number in numbers]
+            places = []
+            for topic in topics:
+                numbers = await clients.partitions(reader, topic, self._settings.kafka)
+                places += [clients.TopicPartition(topic, number) for number in numbers]
             clients.fetch_together(reader)
             reader.assign(places)
             await reader.seek_to_end(*places)
-            writing = asyncio.create_task(self._filler("light").trickle(rate, seconds))
-            waits = await _waits(reader, writing)
+            waits = await _waits(reader, asyncio.create_task(writing))
         # The first fifth is warming up.
         waits = sorted(waits[len(waits) // 5 :])
         return Latency(name, len(waits), *_percentiles(waits))

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Runs of each scenario, in turn.")
 @click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Events/s, for latency.")
 @click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(2), help="Length of a latency run.")
-@click.option("--only", type=click.Choice(["throughput", "latency", "quiet"]), help="Measure only that.")
+@click.option("--only", type=click.Choice(["throughput", "latency", "views", "quiet"]), help="Measure only that.")
 @click.option(
     "--datasets", default=1000, show_default=True, type=click.IntRange(1), help="Quiet ones; 0.5 GB of topics."
+)
+@click.option(
+    "--districts", default=100, show_default=True, type=click.IntRange(1), help="Each with a view; an event is for one."
 )
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all runs to this file.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep data and logs in this folder.")
@@ -35,6 +38,7 @@ def command(
     seconds: float,
     only: str | None,
     datasets: int,
+    districts: int,
     file: Path | None,
     keep: Path | None,
 ) -> None:
@@ -49,7 +53,7 @@ def command(
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="shuniu-bench-") as folder:
-        results = _run(Path(folder), Wish(records, repeats, rate, seconds, datasets, only))
+        results = _run(Path(folder), Wish(records, repeats, rate, seconds, districts, datasets, only))
     if file is not None:
         file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
     print_results(results)
@@ -63,6 +67,7 @@ class Wish:
     repeats: int
     rate: float
     seconds: float
+    districts: int
     datasets: int
     only: str | None
 
@@ -93,6 +98,9 @@ async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: Wish
             for _ in range(wish.repeats):
                 results.add(await bench.pipeline_latency(wish.rate, wish.seconds))
                 results.add(await bench.bare_latency(wish.rate, wish.seconds))
+        if wish.takes("views"):
+            for _ in range(wish.repeats):
+                results.add(await bench.district_latency(wish.districts, wish.rate, wish.seconds))
         await bench.apply(view=False)
         if wish.takes("throughput"):
             for _ in range(wish.repeats):
