@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BETWEEN_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 6.0
-"""How long `--once` looks on, to tell a stalled reader from a slow one."""
+"""How long `--once` looks on after its first look, to tell a stalled reader from a slow one."""
 
 
 @click.command(name="status")
@@ -52,10 +52,10 @@ def command(
     latency    from the newest record's commit at its source to its being on that topic.
     rejects    keys whose newest change was rejected and is not mended; see `bus tail dlq.<dataset>`.
 
-    Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, and its exit code is 0
-    when everything is OK, 1 otherwise. With --metrics-port it serves verdicts, lags and freshness to Prometheus instead
-    of showing them. It joins no consumer group and writes nothing; it works while workers and
-    adapters are down, and says so.
+    Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, up to six where only a
+    longer look tells what stands still from what is slow; its exit code is 0 when everything is OK, 1 otherwise. With
+    --metrics-port it serves verdicts, lags and freshness to Prometheus instead of showing them. It joins no consumer
+    group and writes nothing; it works while workers and adapters are down, and says so.
     """  # noqa: D301  (click's mark for lines that are not to be wrapped)
     from rich.console import Console
 
@@ -95,9 +95,9 @@ def _serve(chosen: Settings, port: int, host: str) -> None:
 async def _once(chosen: Settings) -> BusHealth:
     from bus.control.observer import Observer
 
-    deadline = time.monotonic() + LONGEST_SECONDS
     async with Observer(chosen) as observer:
         health = await observer.observe()
+        deadline = time.monotonic() + LONGEST_SECONDS
         while health.interval is None or (health.undecided and time.monotonic() < deadline):
             await asyncio.sleep(BETWEEN_SECONDS)
             health = await observer.observe()

@@ -32,6 +32,7 @@ from bus.control.verdict import (
     AdapterSeen,
     ReaderSeen,
     WorkerSeen,
+    is_subscription_undecided,
     is_undecided,
     judge_adapter,
     judge_freshness,
@@ -413,9 +414,8 @@ class _Picture:
         readers = [Reader(group, view.topic) for group in sorted(self._seen.groups.get(spec.subscriber, ()))]
         reader = next((each for each in readers if each in self._seen.backlogs), None)
         backlog = self._seen.backlogs[reader] if reader else None
-        judged = judge_subscription(
-            view, reader.group if reader else "", backlog.lag if backlog else None, backlog.unmoved if backlog else 0.0
-        )
+        read = self._taken(reader, backlog) if reader and backlog else None
+        self._undecided |= read is not None and view.ok and is_subscription_undecided(read)
         return SubscriptionHealth(
             name=subscription.name,
             subscriber=spec.subscriber,
@@ -425,7 +425,17 @@ class _Picture:
             group=reader.group if reader else "",
             lag=backlog.lag if backlog else None,
             rate=backlog.taken / self._seen.interval if backlog and self._seen.interval else 0.0,
-            **told(judged),
+            **told(judge_subscription(view, read)),
+        )
+
+    def _taken(self, reader: Reader, backlog: Backlog) -> ReaderSeen:
+        """How far a subscriber's group has read its view; partitions that it has no offset of are its own affair."""
+        return ReaderSeen(
+            topic=reader.topic,
+            group=reader.group,
+            lag=backlog.lag,
+            waiting_seconds=self._ago(backlog.since),
+            unmoved_seconds=backlog.unmoved,
         )
 
 

@@ -23,6 +23,9 @@ WAITING_SECONDS: Final = 10.0
 UNMOVED_SECONDS: Final = 3.0
 """What an onlooker must have seen without any progress; a lane's pace may be 1 s, its transaction 2 s."""
 
+SUBSCRIBER_UNMOVED_SECONDS: Final = 5.5
+"""The same of a subscriber: Kafka's clients commit every 5 s unless they are told otherwise."""
+
 OFFLINE_RECORDS: Final = 10_000
 """A subscriber that many records behind is worth a word."""
 
@@ -45,6 +48,11 @@ def span(seconds: float) -> str:
         if seconds < until:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86_400:.0f} d"
+
+
+def counted(count: int, noun: str) -> str:
+    """How many there are: `1 record`, `1,234 records`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 # --- adapters ---------------------------------------------------------------------------------------------------------
@@ -197,6 +205,10 @@ class ReaderSeen:
     workers: int = 1
 
 
+def _wait(lag: int) -> str:
+    return f"{counted(lag, 'record')} {'waits' if lag == 1 else 'wait'}"
+
+
 def judge_reader(seen: ReaderSeen) -> Judged:
     """FAILED without an offset, STALLED with lag and no progress."""
     if seen.missing:
@@ -214,14 +226,14 @@ def judge_reader(seen: ReaderSeen) -> Judged:
         return Judged(
             verdict=Verdict.STALLED,
             code="no-worker",
-            cause=f"{seen.lag:,} records wait on {seen.topic}, the oldest for {span(waiting)}: no worker runs",
+            cause=f"{_wait(seen.lag)} on {seen.topic}, the oldest for {span(waiting)}: no worker runs",
             action="start one: bus worker",
         )
     if waiting >= WAITING_SECONDS and seen.unmoved_seconds >= UNMOVED_SECONDS:
         return Judged(
             verdict=Verdict.STALLED,
             code="no-progress",
-            cause=f"{seen.lag:,} records wait on {seen.topic}, the oldest for {span(waiting)}, and none is taken",
+            cause=f"{_wait(seen.lag)} on {seen.topic}, the oldest for {span(waiting)}, and none is taken",
             action="look at the workers' logs for `lane opens again` or `lane FAILED`",
         )
     return OK
@@ -266,19 +278,36 @@ def judge_view(topic: str, filled: float, *, exists: bool) -> Judged:
     return OK
 
 
-def judge_subscription(view: Judged, group: str, lag: int | None, unmoved_seconds: float) -> Judged:
-    """STALLED when its group takes nothing of what waits; else as its view."""
+def judge_subscription(view: Judged, seen: ReaderSeen | None) -> Judged:
+    """STALLED when its group takes nothing of what waits; else as its view.
+
+    Args:
+        view: that it receives.
+        seen: how far its group has read; None if no group is visible.
+    """
     if not view.ok:
         return view
-    if lag is None:
+    if seen is None:
         return Judged(code="no-group", cause="no consumer group of its is visible on the view's topic")
-    if lag and unmoved_seconds >= WAITING_SECONDS:
+    waiting = _waiting(seen)
+    if seen.lag and waiting >= WAITING_SECONDS and seen.unmoved_seconds >= SUBSCRIBER_UNMOVED_SECONDS:
         return Judged(
             verdict=Verdict.STALLED,
             code="subscriber-silent",
-            cause=f"{lag:,} records wait for group {group}, which took none for {span(unmoved_seconds)}",
+            cause=f"{_wait(seen.lag)} for group {seen.group}, the oldest for {span(waiting)}, and none is taken",
             action="ask the subscriber whether its system runs",
         )
-    if lag > OFFLINE_RECORDS:
-        return Judged(code="subscriber-behind", cause=f"{lag:,} records behind, and catching up")
+    if seen.lag > OFFLINE_RECORDS:
+        return Judged(code="subscriber-behind", cause=f"{seen.lag:,} records behind, and catching up")
     return OK
+
+
+def is_subscription_undecided(seen: ReaderSeen) -> bool:
+    """Whether only a longer look tells a silent subscriber from one that catches up."""
+    old = seen.waiting_seconds is None or seen.waiting_seconds >= WAITING_SECONDS
+    return seen.lag > 0 and old and seen.unmoved_seconds < SUBSCRIBER_UNMOVED_SECONDS
+
+
+def _waiting(seen: ReaderSeen) -> float:
+    """How long the oldest record has waited; where it could not be read, for as long as none was taken."""
+    return max(seen.waiting_seconds or 0.0, seen.unmoved_seconds)

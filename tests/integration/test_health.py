@@ -150,6 +150,13 @@ async def test_a_subscribers_group_is_seen_with_what_it_has_not_taken(office: Of
 
     assert health.subscribers[0].subscriptions[0].group == "portal"
 
+    # An onlooker who comes later has seen nothing of how long it stands still, and must say the same.
+    await seen(office, lambda health: health.subscribers[0].code == "subscriber-silent")
+    code, text = await status(office, "--json")
+    told = json.loads(text)
+    assert (code, told["verdict"], told["code"], told["undecided"]) == (1, "STALLED", "subscriber-silent", False)
+    assert "5 records wait for group portal, the oldest for" in told["cause"]
+
 
 async def test_a_view_that_is_being_filled_says_how_far(office: Office) -> None:
     await publish(office, 40_000)

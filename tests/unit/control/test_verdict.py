@@ -9,6 +9,7 @@ from bus.control.verdict import (
     AdapterSeen,
     ReaderSeen,
     WorkerSeen,
+    is_subscription_undecided,
     is_undecided,
     judge_adapter,
     judge_freshness,
@@ -134,13 +135,47 @@ def test_a_view_that_is_being_filled_is_well_and_says_how_far() -> None:
     assert judge_view("view.portal-person.v1", 1.0, exists=False).verdict is Verdict.FAILED
 
 
-def test_a_subscriber_that_takes_nothing_is_told_of_after_a_while() -> None:
-    assert judge_subscription(Judged(), "portal", 5, 9.0).ok
-    assert judge_subscription(Judged(), "portal", 0, 900.0).ok
-    assert judge_subscription(Judged(), "portal", 5, 12.0).code == "subscriber-silent"
-    assert judge_subscription(Judged(), "", None, 900.0).ok
+def portal(lag: int, waiting: float | None, unmoved: float) -> ReaderSeen:
+    return ReaderSeen(topic="view.x.v1", group="portal", lag=lag, waiting_seconds=waiting, unmoved_seconds=unmoved)
+
+
+@pytest.mark.parametrize(
+    ("lag", "waiting", "unmoved", "code"),
+    [
+        (0, None, 900.0, ""),
+        (5, 9.0, 9.0, ""),
+        (5, 300.0, 2.0, ""),
+        (5, 300.0, 6.0, "subscriber-silent"),
+        (5, 12.0, 12.0, "subscriber-silent"),
+        (5, None, 12.0, "subscriber-silent"),
+        (20_000, 300.0, 2.0, "subscriber-behind"),
+    ],
+)
+def test_a_subscriber_is_silent_when_old_records_wait_and_none_is_taken(
+    lag: int, waiting: float | None, unmoved: float, code: str
+) -> None:
+    assert judge_subscription(Judged(), portal(lag, waiting, unmoved)).code == code
+
+
+def test_a_silent_subscriber_is_told_with_the_age_of_what_waits_for_it_however_short_the_look() -> None:
+    told = judge_subscription(Judged(), portal(5, 300.0, 6.0))
+
+    assert told.verdict is Verdict.STALLED
+    assert told.cause == "5 records wait for group portal, the oldest for 5 min, and none is taken"
+
+
+def test_a_subscription_is_no_better_than_its_view() -> None:
     failed = judge_view("view.x.v1", 1.0, exists=False)
-    assert judge_subscription(failed, "portal", 5, 12.0) == failed
+    assert judge_subscription(failed, portal(5, 300.0, 12.0)) == failed
+    assert judge_subscription(Judged(), None).ok
+
+
+def test_only_a_longer_look_tells_a_silent_subscriber_from_one_that_catches_up() -> None:
+    assert is_subscription_undecided(portal(1, 300.0, 1.0))
+    assert is_subscription_undecided(portal(1, None, 1.0)), "how old it is could not be read yet"
+    assert not is_subscription_undecided(portal(1, 300.0, 6.0))
+    assert not is_subscription_undecided(portal(1, 3.0, 1.0)), "what is young is no stall"
+    assert not is_subscription_undecided(portal(0, None, 1.0))
 
 
 def test_the_worst_of_several_verdicts_is_shown() -> None:
