@@ -40,7 +40,7 @@ class DatasetConfig(BaseModel):
     )
     max_deletion_share: float = Field(default=0.3, ge=0, le=1, description="of the known rows; beyond it, it asks")
     max_rejected_share: float = Field(
-        default=0.05, ge=0, le=1, description="of a dump's rows; beyond it, it is refused"
+        default=0.05, ge=0, le=1, description="of a dump's rows; beyond it, and beyond 10 rows, it is refused"
     )
 
     @model_validator(mode="after")

@@ -9,8 +9,9 @@ import psycopg
 
 from adapters.postgres import checks
 from adapters.postgres.config import PostgresConfig
+from adapters.postgres.login import connection_error, first_line, place
 from adapters.postgres.pgoutput import lsn_number
-from adapters.postgres.replication import Replication, first_line, place
+from adapters.postgres.replication import Replication
 from adapters.postgres.snapshot import snapshot
 from adapters.postgres.stream import Stream
 from adapters.postgres.tables import Types, load_tables
@@ -55,7 +56,7 @@ class PostgresAdapter(Adapter[PostgresConfig]):
             arguments = self.config.connect_arguments()
             connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
         except psycopg.OperationalError as error:
-            raise self._unavailable(error) from None
+            raise connection_error(error, self.name, self.config) from None
         with self._told():
             async with connection:
                 yield connection
@@ -99,7 +100,7 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         await self._publish([tables[name] for name in datasets])
         fresh = resume_from is None or (resume_from.unit.startswith(SNAPSHOT_UNIT) and not resume_from.complete)
         with self._told():
-            async with Replication(self.config, self._slot) as replication:
+            async with Replication(self.config, self._slot, self.name) as replication:
                 if fresh:
                     await self._forget_slot(replication)
                     start, name = await replication.create_slot()

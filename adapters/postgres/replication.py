@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import psycopg
 from psycopg import pq
 
+from adapters.postgres.login import connection_error
 from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
-from bus.spi import SourceUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,11 +42,12 @@ class Replication:
         flushed: LSN up to which we told it, or will tell it, that it may forget.
     """
 
-    def __init__(self, config: PostgresConfig, slot: str) -> None:
+    def __init__(self, config: PostgresConfig, slot: str, adapter: str) -> None:
         self.received = 0
         self.flushed = 0
         self._config = config
         self._slot = slot
+        self._adapter = adapter
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def __aenter__(self) -> Self:
@@ -54,6 +55,7 @@ class Replication:
 
         Raises:
             SourceUnavailableError: the server does not answer.
+            SourceRefusedError: it refuses the login.
         """
         arguments = self._config.connect_arguments()
         try:
@@ -61,7 +63,7 @@ class Replication:
                 **arguments, replication="database", autocommit=True
             )
         except psycopg.OperationalError as error:
-            raise SourceUnavailableError(first_line(error), where=place(self._config)) from None
+            raise connection_error(error, self._adapter, self._config) from None
         return self
 
     async def __aexit__(
@@ -163,13 +165,3 @@ async def _readable(pgconn: pq.abc.PGconn) -> None:
     finally:
         loop.remove_reader(pgconn.socket)
     pgconn.consume_input()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of a server's message; what follows may quote data."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def place(config: PostgresConfig) -> str:
-    """Where the database is, without the password."""
-    return f"{config.user}@{config.host}:{config.port}/{config.database}"

@@ -63,7 +63,7 @@ def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> Renderable
     latencies = scene.portal.latencies[-NEWEST:]
     told = Text(
         f"{scene.observer.rate():,.0f} changes/s; source commit → portal:"
-        f" p50 {percentile(latencies, 0.50) * 1000:,.0f} ms, p99 {percentile(latencies, 0.99) * 1000:,.0f} ms",
+        f" p50 {_milliseconds(latencies, 0.50)}, p99 {_milliseconds(latencies, 0.99)}",
         style="bold cyan",
     )
     flow = Table.grid(expand=True, padding=(0, 2))
@@ -72,6 +72,10 @@ def draw(scene: Scene, elapsed: float, planned: float, phase: str) -> Renderable
     flow.add_row(_sources(scene.observer), _subscribers(scene))
     parts: list[RenderableType] = [clock, told, Text(), flow, Text(), _rejects(scene.observer)]
     return Panel(Group(*parts), title="枢纽 Shuniu · demo", subtitle=scene.url, border_style="cyan")
+
+
+def _milliseconds(latencies: list[float], share: float) -> str:
+    return f"{percentile(latencies, share) * 1000:,.0f} ms" if latencies else "–"
 
 
 def _table(*titles: str) -> Table:

@@ -186,6 +186,20 @@ async def test_a_dump_of_rows_that_mostly_cannot_be_read(dumps: DumpFolder) -> N
     assert "30 of 60 rows cannot be read, more than 5%; the first: line 3: age is not a long" in text
 
 
+async def test_up_to_ten_bad_rows_do_not_refuse_a_small_dump(dumps: DumpFolder) -> None:
+    rows = "".join(f"{number},甲,{'x' if number < 10 else 30}\n" for number in range(12))
+    dumps.drop("people-1.csv", f"{HEADER}\n{rows}")
+
+    batches = await dumps.take()
+
+    assert sum(isinstance(change, Rejected) for change in changes(batches)) == 10
+    assert len(changes(batches)) == 12
+
+
+async def test_not_even_one_bad_row_passes_where_no_row_is_good(dumps: DumpFolder) -> None:
+    assert "1 of 1 rows cannot be read" in await refused(dumps, f"{HEADER}\n1,甲,x\n")
+
+
 async def test_a_dump_that_is_older_than_the_last(dumps: DumpFolder) -> None:
     dumps.drop("people-10.csv", {"1": "甲"})
     await dumps.take()
