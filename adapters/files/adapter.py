@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from adapters.files import checks
@@ -37,6 +37,7 @@ class FilesAdapter(Adapter[FilesConfig]):
         super().__init__(name, config)
         self._inbox = Inbox(config)
         self._ledger: Ledger | None = None
+        self._locked: Ledger | None = None
 
     async def check(self, datasets: Sequence[str], keys: Mapping[str, tuple[str, ...]]) -> list[Finding]:
         """See `Adapter.check`."""
@@ -47,12 +48,30 @@ class FilesAdapter(Adapter[FilesConfig]):
         """See `Adapter.discover`: what the configuration describes."""
         return [dataset_of(name, config) for name, config in self.config.datasets.items()]
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """See `bus.pipeline.runtime.Exclusive`: the lock of the state folder.
+
+        Raises:
+            StateTakenError: another process has it.
+        """
+        ledger = Ledger(self.config.state_folder(self.name), self._inbox)
+        try:
+            if self.config.folder.is_dir():
+                ledger.lock()
+            self._locked = ledger
+            yield
+        finally:
+            self._locked = None
+            ledger.close()
+
     async def read(self, datasets: Sequence[str], resume_from: Position | None) -> AsyncIterator[Batch]:
         """See `Adapter.read`: units that were on their way, row for row, then one for each dump that comes."""
-        ledger = Ledger(self.config.state_folder(self.name), self._inbox)
-        await asyncio.to_thread(ledger.open)
-        self._ledger = ledger
+        locked = self._locked
+        ledger = locked or Ledger(self.config.state_folder(self.name), self._inbox)
         try:
+            await asyncio.to_thread(ledger.open)
+            self._ledger = ledger
             fingerprints = {name: self.config.datasets[name].fingerprint for name in datasets}
             for unit in await asyncio.to_thread(ledger.settle, resume_from, fingerprints):
                 async with aclosing(self._batches(unit, ledger)) as found:
@@ -70,7 +89,8 @@ class FilesAdapter(Adapter[FilesConfig]):
                         yield batch
         finally:
             self._ledger = None
-            ledger.close()
+            if locked is None:
+                ledger.close()
 
     def _batches(self, unit: Unit, ledger: Ledger) -> AsyncGenerator[Batch]:
         return batches(unit, ledger.folder, self.config.datasets[unit.dataset])
@@ -81,7 +101,7 @@ class FilesAdapter(Adapter[FilesConfig]):
             await asyncio.to_thread(self._ledger.acknowledge, position)
 
     async def close(self) -> None:
-        """See `Adapter.close`: the state folder is let go with `read`."""
+        """See `Adapter.close`: the state folder is let go with `read`, or with `alone` around it."""
 
 
 async def _whole(work: Callable[[], T], stop: threading.Event, preparer: Preparer) -> T:

@@ -25,6 +25,10 @@ class StoppedError(BusError):
     """The adapter is closing."""
 
 
+class StateTakenError(SourceUnavailableError):
+    """The adapter runs in another process already."""
+
+
 def no_room(where: object, error: BaseException) -> SourceUnavailableError:
     """The adapter's own disk or memory does not suffice: what passes once somebody makes room."""
     return SourceUnavailableError(

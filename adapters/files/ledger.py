@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from adapters.files.durable import read_json, sync_folder, write_json
-from adapters.files.faults import no_room
+from adapters.files.faults import StateTakenError, no_room
 from adapters.files.unit import Due, Unit, unit_number
-from bus.errors import SourceUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,12 +103,15 @@ class Ledger:
         self._lock = threading.RLock()
         self._held: int | None = None
 
-    def open(self) -> None:
-        """Take the folder and load what is in it.
+    def lock(self) -> None:
+        """Take the folder; again is no harm.
 
         Raises:
-            SourceUnavailableError: another process has it, or it cannot be written.
+            StateTakenError: another process has it.
+            SourceUnavailableError: it cannot be written.
         """
+        if self._held is not None:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             held = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -119,10 +121,18 @@ class Ledger:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(held)
-            raise SourceUnavailableError(
+            raise StateTakenError(
                 "another process uses the adapter's state", where=str(self.folder), fix="end that process"
             ) from None
         self._held = held
+
+    def open(self) -> None:
+        """Take the folder and load what is in it.
+
+        Raises:
+            SourceUnavailableError: another process has it, or it cannot be written.
+        """
+        self.lock()
         self._state = self._load_state()
         self.units = self._load_units()
         self._finish()

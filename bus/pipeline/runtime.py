@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import structlog
 
 from bus import wire
-from bus.errors import DependencyError, FencedError, Finding, Severity, SourceRefusedError
+from bus.errors import DependencyError, FencedError, Finding, Severity, SourceRefusedError, SourceUnavailableError
 from bus.kafka import clients
 from bus.kafka.compacted import CompactedTopic
 from bus.pipeline.codec import encoder
@@ -29,6 +30,7 @@ from bus.pipeline.session import MAX_CHANGES, PublishingSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from bus.config import Settings
     from bus.kafka.registry_client import SchemaRegistry
@@ -38,6 +40,24 @@ _log = structlog.get_logger()
 
 PACE_SECONDS: Final = 0.02
 """Shortest time between two transactions while the adapter keeps up."""
+
+TAKE_SECONDS: Final = 1.0
+"""How often it is looked whether the other process has ended."""
+
+
+@runtime_checkable
+class Exclusive(Protocol):
+    """An adapter that keeps something which only one process may use.
+
+    It is taken before the transactional producer starts: that one fences the process that has it, though it goes on.
+    """
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Hold it, across any number of `read`; what else stands in the way is for `check` and `read` to say.
+
+        Raises:
+            SourceUnavailableError: another process has it, when it is entered.
+        """
 
 
 class AdapterRuntime:
@@ -112,11 +132,19 @@ class AdapterRuntime:
     async def run(self) -> None:
         """Publish without end, with a heartbeat. What is down is waited for; nothing is skipped.
 
+        While another process has what an exclusive adapter needs, this one waits, and says nothing in its place.
+
         Raises:
             SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
             FencedError: another process runs this adapter now, or has run it in the meantime.
             TooManyDeletionsError: a new snapshot lacks too many known keys.
         """
+        async with AsyncExitStack() as held:
+            if isinstance(self._adapter, Exclusive):
+                await self._take(self._adapter, held)
+            await self._run_with_heart()
+
+    async def _run_with_heart(self) -> None:
         async with self.heart:
             try:
                 await self._sessions()
@@ -129,6 +157,26 @@ class AdapterRuntime:
             except BaseException as error:
                 self.counts.state, self.counts.error = "failed", type(error).__name__
                 raise
+
+    async def _take(self, adapter: Exclusive, held: AsyncExitStack) -> None:
+        told = False
+        while True:
+            try:
+                await held.enter_async_context(adapter.alone())
+            except SourceUnavailableError as error:
+                if not told:
+                    _log.warning(
+                        "adapter waits until another process ends",
+                        adapter=self._publication.adapter,
+                        error=_told(error),
+                        where=error.where,
+                        fix=error.fix,
+                    )
+                told = True
+                self.counts.state, self.counts.error = "waiting", type(error).__name__
+                await asyncio.sleep(TAKE_SECONDS)
+            else:
+                return
 
     async def _sessions(self) -> None:
         backoff = 0.2

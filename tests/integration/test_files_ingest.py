@@ -63,6 +63,24 @@ async def test_a_dump_is_done_when_its_events_are_on_kafka(dumps: DumpFolder, bu
     assert names(await bus.state()) == {"2": "改", "3": "丙"}
 
 
+async def test_a_second_adapter_of_the_name_waits_and_the_first_goes_on(dumps: DumpFolder, bus: Bus) -> None:
+    dumps.drop("people-1.csv", {"1": "甲"})
+    async with bus.run() as first:
+        await done(dumps, 1)
+        async with bus.run() as second:
+            await until(lambda: second.runtime.counts.state == "waiting", within=30, what="the second waits")
+            dumps.drop("people-2.csv", {"1": "改"})
+            await done(dumps, 2)
+            assert first.runtime.counts.failures == second.runtime.counts.failures == 0
+            assert second.runtime.heart.last == 0, "it speaks in place of the first"
+
+            first.task.cancel()
+            dumps.drop("people-3.csv", {"1": "新"})
+            await done(dumps, 3)
+
+    assert told(await bus.raw()) == [("r", "1"), ("u", "1"), ("u", "1")]
+
+
 async def test_a_row_that_cannot_be_read_is_a_dead_letter_with_its_line(dumps: DumpFolder, bus: Bus) -> None:
     dumps.drop("people-1.csv", {"1": "甲", "2": "乙"})
     async with bus.run():
