@@ -1,4 +1,5 @@
-"""`docs/workspace.md` is true: its commands run, those that need a cluster exist, and its views are views."""
+"""`docs/workspace.md` is true: its commands run, those that need a cluster exist, its examples are read, and its tables
+name every key."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from bus import cli
+from bus.catalogue.golden import Example, Examples
+from bus.catalogue.kinds import KINDS
+from bus.catalogue.mapping import FieldRule
 from bus.catalogue.view import ViewSpec
 
 if TYPE_CHECKING:
@@ -48,10 +52,32 @@ def test_the_commands_that_need_a_cluster_exist() -> None:
         assert cli.bus.get_command(click.Context(cli.bus), words[0]) is not None
 
 
-def views() -> list[dict[str, Any]]:
-    return [YAML(typ="safe").load(block)["spec"] for block in blocks("yaml")]
+def documents() -> list[dict[str, Any]]:
+    return [YAML(typ="safe").load(block) for block in blocks("yaml")]
 
 
-@pytest.mark.parametrize("spec", views())
+@pytest.mark.parametrize("spec", [document["spec"] for document in documents() if "spec" in document])
 def test_the_views_are_views(spec: dict[str, Any]) -> None:
     assert ViewSpec.model_validate(REST_OF_A_VIEW | spec)
+
+
+def test_the_golden_file_is_one_and_its_keys_are_told() -> None:
+    (golden,) = [document for document in documents() if "spec" not in document]
+    assert len(Examples.model_validate(golden).examples) == 3
+    told = keys_told(PAGE.read_text("utf-8").partition("## Golden examples")[2])
+    assert set(told) == set(Examples.model_fields) | set(Example.model_fields) - {"name"}
+
+
+def keys_told(text: str) -> dict[str, bool]:
+    """The keys in the first table of a text, and whether they are in bold."""
+    table = text[text.index("| key | means |") :].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    return {name: bool(bold) for cell in cells for bold, name in re.findall(r"(\*\*)?`([a-z_]+)`", cell)}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "rule"])
+def test_the_tables_name_every_key_and_those_that_must_be_there(kind: str) -> None:
+    text = PAGE.read_text("utf-8").partition("## All keys")[2]
+    model: Any = FieldRule if kind == "rule" else KINDS[kind].model_fields["spec"].annotation
+    told = keys_told(text.partition(f"**{kind}**")[2])
+    assert told == {field.alias or name: field.is_required() for name, field in model.model_fields.items()}
