@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from bus.commands.options import cluster, settings
+from bus.errors import BusError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,10 +66,11 @@ def command(
         _serve(chosen, metrics_port, metrics_host)
         return
     if as_json or once or not console.is_terminal:
-        health = asyncio.run(_once(chosen))
         if as_json:
+            health = _once_or_error(chosen)
             click.echo(json.dumps(health.as_json(), ensure_ascii=False, indent=2))
         else:
+            health = asyncio.run(_once(chosen))
             _print(health, console)
         click.get_current_context().exit(0 if health.ok else 1)
     try:
@@ -90,6 +92,22 @@ def _serve(chosen: Settings, port: int, host: str) -> None:
 
     logs.configure()
     process.run(process.run_roles(role))
+
+
+def _once_or_error(chosen: Settings) -> BusHealth:
+    """As `_once`; an error is told as JSON too, for a program that reads standard output and nothing else."""
+    try:
+        return asyncio.run(_once(chosen))
+    except BusError as error:
+        click.echo(json.dumps(_as_json(error), ensure_ascii=False, indent=2))
+        raise
+
+
+def _as_json(error: BusError) -> dict[str, Any]:
+    from bus.control.health import FORM
+
+    told = {"summary": error.summary, "detail": error.detail, "where": error.where, "fix": error.fix}
+    return {"form": FORM, "error": told}
 
 
 async def _once(chosen: Settings) -> BusHealth:

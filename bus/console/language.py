@@ -38,6 +38,10 @@ class Language:
         table, _, name = key.partition(".")
         return self.texts[table][name].format(**values)
 
+    def counted(self, key: str, count: int) -> str:
+        """The text with that count, in the form for one or for several."""
+        return self.text(f"{key}_one" if count == 1 else key, count=self.number(count))
+
     def find(self, table: str, name: str, values: Mapping[str, object]) -> str | None:
         """The text with its values, or None if there is none or a value is not known."""
         found = self.texts.get(table, {}).get(name)

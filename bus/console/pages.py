@@ -122,9 +122,9 @@ def _tip(node: Node, cause: str, language: Language) -> str:
     if isinstance(node.part, (DatasetHealth, ViewHealth)) and node.part.promise_seconds and not node.shared_by:
         parts.append(text("node.tip_promise", age=language.span(node.part.promise_seconds)))
     if node.waiting:
-        parts.append(text("node.tip_waiting", count=language.number(node.waiting)))
+        parts.append(language.counted("node.tip_waiting", node.waiting))
     if node.open_rejects:
-        parts.append(text("node.tip_rejects", count=language.number(node.open_rejects)))
+        parts.append(language.counted("node.tip_rejects", node.open_rejects))
     return "\n".join(parts)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bus.control.health import Judged, Verdict
-from bus.control.verdict import span
+from bus.control.verdict import counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +59,10 @@ def _head(health: BusHealth, trouble: str) -> Text:
     moment = dt.datetime.fromtimestamp(health.time, dt.UTC).astimezone()
     text = Text()
     text.append(f" {health.verdict} ", STYLES[health.verdict])
-    counts = f"{len(health.datasets)} datasets, {len(health.views)} views, {len(health.subscribers)} subscribers"
+    counts = ", ".join(
+        counted(len(parts), noun)
+        for parts, noun in ((health.datasets, "dataset"), (health.views, "view"), (health.subscribers, "subscriber"))
+    )
     text.append(f"  bus {health.bus_id}: {counts}; {moment:%H:%M:%S}")
     if trouble:
         text.append(f"\n {trouble}", "bold red")

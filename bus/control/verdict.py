@@ -82,7 +82,7 @@ def judge_adapter(seen: AdapterSeen) -> Judged:
             verdict=Verdict.STALLED,
             code="adapter-never",
             cause=f"adapter {seen.name} has never been heard of",
-            action=f"start it: bus adapter run {seen.name}",
+            action=f"start it: {_command('run', seen)}",
         )
     if seen.state in {"failed", "stopped"} or seen.silent_seconds > SILENT_SECONDS:
         return _ended(seen, seen.silent_seconds)
@@ -91,7 +91,7 @@ def judge_adapter(seen: AdapterSeen) -> Judged:
             verdict=Verdict.STALLED,
             code="adapter-waiting",
             cause=f"adapter {seen.name} cannot go on ({seen.error or 'it starts again and again'}; {_where(seen)})",
-            action=f"see what it waits for: bus adapter check {seen.name}; it goes on by itself, nothing is lost",
+            action=f"see what it waits for: {_command('check', seen)}; it goes on by itself, nothing is lost",
         )
     if seen.state == "paused":
         return Judged(
@@ -104,13 +104,13 @@ def judge_adapter(seen: AdapterSeen) -> Judged:
 
 
 def _ended(seen: AdapterSeen, silent: float) -> Judged:
-    run = f"bus adapter run {seen.name}"
+    run = _command("run", seen)
     if seen.state == "failed":
         return Judged(
             verdict=Verdict.FAILED,
             code="adapter-failed",
             cause=f"adapter {seen.name} ended {span(silent)} ago with {seen.error} ({_where(seen)})",
-            action=f"see why: bus adapter check {seen.name}; mend it, then {run}",
+            action=f"see why: {_command('check', seen)}; mend it, then {run}",
         )
     if seen.state == "stopped":
         return Judged(
@@ -125,6 +125,11 @@ def _ended(seen: AdapterSeen, silent: float) -> Judged:
         cause=f"adapter {seen.name} is dead or cut off: not heard of for {span(silent)} ({_where(seen)})",
         action=f"look at process {seen.pid} on {seen.host} and its network; start it again: {run}",
     )
+
+
+def _command(name: str, seen: AdapterSeen) -> str:
+    """The command to be given for it; only who operates it knows where its configuration is."""
+    return f"bus adapter {name} {seen.name} --config FILE"
 
 
 def _where(seen: AdapterSeen | WorkerSeen) -> str:

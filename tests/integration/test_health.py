@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,7 +85,7 @@ async def test_a_quiet_source_is_well_and_a_killed_adapter_is_named(office: Offi
     assert health.verdict is Verdict.STALLED
     assert "adapter scjg is dead or cut off: not heard of for 2" in health.cause
     assert f"process {adapter.pid}" in health.cause
-    assert health.action.endswith("start it again: bus adapter run scjg")
+    assert health.action.endswith("start it again: bus adapter run scjg --config FILE")
     assert health.views[0].ok, "it is as fresh as promised, still"
     code, text = await status(office, "--once")
     assert code == 1
@@ -219,3 +222,17 @@ async def test_the_json_form_names_every_part_and_works_while_nothing_runs(offic
     assert told["views"][0] | {"verdict": "OK", "freshness_seconds": None, "filled": 1.0} == told["views"][0]
     assert {each["name"]: each["datasets"] for each in told["departments"]} == {"scjg": [DATASET], "zwfw": []}
     assert (told["interval"] or 0) >= 1.0, "rates need two looks"
+
+
+def test_a_program_reads_on_standard_output_that_kafka_does_not_answer() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "bus", "status", "--json", "--bootstrap", where]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["form"], told["error"]["where"]) == (1, 1, where)
+    assert told["error"]["summary"]
+    assert told["error"]["fix"]
+    assert told["error"]["summary"] in ended.stderr, "a person reads it where errors stand"

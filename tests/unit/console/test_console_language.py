@@ -58,6 +58,17 @@ def test_every_cause_that_the_bus_can_tell_is_told_in_chinese() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "count", "expected"),
+    [
+        ("en", 0, "0 records wait"), ("en", 1, "1 record waits"), ("en", 1_234, "1,234 records wait"),
+        ("zh", 1, "待处理 1 条"), ("zh", 2, "待处理 2 条"),
+    ],
+)  # fmt: skip
+def test_one_record_and_several(code: Code, count: int, expected: str) -> None:
+    assert language(code).counted("node.tip_waiting", count) == expected
+
+
+@pytest.mark.parametrize(
     ("code", "value", "expected"),
     [
         ("en", None, "–"), ("en", 0.0, "0"), ("en", 0.44, "0.4"), ("en", 38.4, "38"), ("en", 999.6, "1.0k"),
@@ -88,7 +99,7 @@ def test_a_dead_adapter_is_told_in_chinese_with_its_own_figures() -> None:
     health = silent_adapter(city(3), 1, seconds=95.0)
     told = tell(health.datasets[1], health, language("zh"))  # of the dataset: the sentence speaks of its adapter
     assert told.cause == "适配器 scjg 已失效或断连：95 秒没有心跳（scjg-front，进程 4711）"
-    assert told.action == "检查 scjg-front 上的进程 4711 及其网络；重新启动：bus adapter run scjg"
+    assert told.action == "检查 scjg-front 上的进程 4711 及其网络；重新启动：bus adapter run scjg --config FILE"
     assert tell(health.adapters[1], health, language("en")).cause == health.adapters[1].cause
 
 

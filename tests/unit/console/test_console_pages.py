@@ -86,7 +86,7 @@ def test_what_needs_a_person_has_cause_action_and_whom_to_call() -> None:
         "group _bus.worker has no valid offset on raw.jiaoyu.population, partition 2",
         "never guess it",
         "adapter minzheng is dead or cut off",
-        "bus adapter run minzheng",
+        "bus adapter run minzheng --config FILE",
         "值班员, 数据科, 0512-60000002",
         "paused: 412 rejects within 1 min",
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bus.control.health import Judged, Verdict
@@ -41,7 +43,7 @@ def test_a_dead_adapter_is_named_with_its_machine_and_the_command_that_starts_it
 
     assert (told.verdict, told.code) == (Verdict.STALLED, "adapter-silent")
     assert "adapter gongan is dead or cut off: not heard of for 21 s (front-1, process 4711)" in told.cause
-    assert "bus adapter run gongan" in told.action
+    assert told.action.endswith("start it again: bus adapter run gongan --config FILE")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,22 @@ def test_what_keeps_an_adapter_from_publishing(
     assert (told.verdict, told.code) == (verdict, code)
     assert error in told.cause
     assert told.action
+
+
+@pytest.mark.parametrize(
+    ("silent", "state"), [(None, ""), (3.0, "stopped"), (3.0, "waiting"), (3.0, "failed"), (30.0, "running")]
+)
+def test_the_command_that_an_adapter_needs_is_told_whole(silent: float | None, state: str) -> None:
+    commands = re.findall(r"bus adapter (?:run|check) \w+(.*?)(?:;|, then|$)", adapter(silent, state).action)
+
+    assert commands
+    assert set(commands) == {" --config FILE"}
+
+
+def test_one_record_waits_and_two_wait() -> None:
+    assert judge_reader(reader(lag=1, workers=0)).cause.startswith("1 record waits on raw.gongan.population")
+    assert judge_reader(reader(lag=2, workers=0)).cause.startswith("2 records wait on raw.gongan.population")
+    assert judge_subscription(Judged(), portal(1, 300.0, 6.0)).cause.startswith("1 record waits for group portal")
 
 
 def test_records_that_wait_while_others_are_taken_are_no_stall() -> None:
