@@ -117,6 +117,18 @@ class BrokerUnavailableError(DependencyError):
     """The Kafka broker does not answer."""
 
 
+class LoginRefusedError(BrokerUnavailableError):
+    """The Kafka broker does not accept the login."""
+
+
+class TopicUnknownError(BrokerUnavailableError):
+    """The Kafka broker shows no such topic."""
+
+
+class NotEntitledError(BusError):
+    """The Kafka login is not entitled to that."""
+
+
 class RegistryUnavailableError(DependencyError):
     """The schema registry does not answer."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Self
 
 from bus.config import Connection
 from bus.credentials import SUPERUSER, Credentials, CredentialsError
+from bus.errors import DependencyError, EmbeddedKafkaError
 from bus.kafka.embedded import EmbeddedKafka, made_secured
 from bus.kafka.server_properties import Security
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from bus.config import Settings
+
+WATCH_SECONDS: Final = 0.5
 
 
 class OwnBroker:
@@ -53,6 +59,44 @@ class OwnBroker:
             self._credentials.create(SUPERUSER, self.settings)
             self._credentials.move(self.settings)
         return self.settings
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Settings]:
+        """Started, then stopped; what fails because it has died is told as its death.
+
+        Raises:
+            EmbeddedKafkaError: it cannot be started, or has ended by itself.
+        """
+        try:
+            yield await asyncio.to_thread(self.start)
+        except DependencyError:
+            self.check()
+            raise
+        finally:
+            self.kafka.stop()
+
+    async def wait(self) -> None:
+        """Once it is started: watch it, without end.
+
+        Raises:
+            EmbeddedKafkaError: it has ended by itself.
+        """
+        while True:
+            self.check()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def check(self) -> None:
+        """See that it runs, once it is started.
+
+        Raises:
+            EmbeddedKafkaError: it has ended by itself.
+        """
+        if not self.kafka.is_running:
+            raise EmbeddedKafkaError(
+                "its JVM ended: killed, or out of memory or of disk",
+                where=str(self._folder / "logs"),
+                fix="see the last lines there; start again: nothing that was acknowledged is lost",
+            )
 
     def __enter__(self) -> Self:
         """Start it."""

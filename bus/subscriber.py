@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bus.config import Settings
-from bus.errors import SnapshotRequiredError
+from bus.errors import NotEntitledError, SnapshotRequiredError
 from bus.kafka import clients
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import Decoders, UnknownSchemaError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from types import TracebackType
 
+JOINING_SECONDS: Final = 0.05
+TOPIC_SECONDS: Final = 5.0
 OFFLINE_SECONDS: Final = 30 * 86_400
 """How long deletions stay on a view's topic (its `delete.retention.ms`): the longest a subscriber may be away."""
 
@@ -60,6 +62,7 @@ class Records:
 
     def __init__(self, topic: str, group: str, settings: Settings, *, reload: bool, offline_seconds: float) -> None:
         self._topic = topic
+        self._group = group
         self._settings = settings
         self._reload = reload
         self._offline_seconds = offline_seconds
@@ -78,9 +81,16 @@ class Records:
         """Connect and join the group.
 
         Raises:
+            LoginRefusedError: the broker does not take the login.
+            TopicUnknownError: there is no such topic, or the subscriber may not read it.
             BrokerUnavailableError: no broker answers.
         """
-        await clients.start(self._consumer, self._settings.kafka)
+        try:
+            await clients.start(self._consumer, self._settings.kafka)
+            await clients.partitions(self._consumer, self._topic, self._settings.kafka, within=TOPIC_SECONDS)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         clients.fetch_together(self._consumer)
         self._consumer.subscribe([self._topic], listener=self._listener)
         return self
@@ -97,6 +107,7 @@ class Records:
 
         Raises:
             SnapshotRequiredError: the cursor is lost, or so old that deletions may be gone from the topic.
+            NotEntitledError: the group is not the subscriber's, or the subscription was withdrawn.
             RegistryUnavailableError: a schema cannot be had.
         """
         while True:
@@ -121,12 +132,18 @@ class Records:
         await self._consumer.commit({place: (await self._consumer.position(place), told) for place in self._ends})
 
     async def _poll(self) -> list[Any]:
-        if self._reload:
-            await self._taken_up.wait()  # nothing from before the beginning was sought, nor before the ends are known
         try:
+            # Reloading, nothing from before the beginning was sought, nor before the ends are known.
+            while self._reload and not self._taken_up.is_set():
+                clients.refuse_group(self._consumer)
+                await asyncio.sleep(JOINING_SECONDS)
             polled = await self._consumer.getmany(timeout_ms=500, max_records=500)
-        except clients.LOST_OFFSET as error:
-            raise self._failure or self._snapshot_required(type(error).__name__) from None
+        except clients.LOST_OFFSET:
+            raise self._failure or self._snapshot_required(
+                f"group {self._group} has not read it yet, or long ago"
+            ) from None
+        except clients.NOT_ENTITLED as error:
+            raise self._not_entitled(error) from None
         if self._failure is not None:
             raise self._failure
         found = [record for records in polled.values() for record in records]
@@ -158,6 +175,15 @@ class Records:
             fix="subscribe with reload=True: take what `existing()` gives, then remove the keys that did not come",
         )
 
+    def _not_entitled(self, error: Exception) -> NotEntitledError:
+        login = self._settings.kafka.username
+        return NotEntitledError(
+            f"{login!r} may not read {self._topic} as group {self._group} ({type(error).__name__})",
+            where=self._settings.kafka.bootstrap,
+            fix=f"groups of a subscriber are called {login} or {login}.…; ask the bus's operator whether the "
+            "subscription is still active",
+        )
+
     async def _record(self, record: Any) -> Record:
         value = None if record.value is None else await self._decode(record.value)
         event = CloudEvent.of(record.headers)
@@ -179,9 +205,16 @@ class Records:
         return all([await self._consumer.position(place) >= end for place, end in self._ends.items()])
 
     async def commit(self, record: Record) -> None:
-        """Move the group's cursor behind a record, with the time, by which a later start knows its age."""
+        """Move the group's cursor behind a record, with the time, by which a later start knows its age.
+
+        Raises:
+            NotEntitledError: the subscription was withdrawn.
+        """
         place = clients.TopicPartition(record.topic, record.partition)
-        await self._consumer.commit({place: (record.offset + 1, f"{time.time():.0f}")})
+        try:
+            await self._consumer.commit({place: (record.offset + 1, f"{time.time():.0f}")})
+        except clients.NOT_ENTITLED as error:
+            raise self._not_entitled(error) from None
 
 
 def subscribe(

@@ -90,10 +90,11 @@ class Up:
         """
         async with AsyncExitStack() as stack:
             settings = self._settings
+            watched: list[Callable[[], Awaitable[None]]] = []
             if self._port is not None:
                 broker = OwnBroker(settings, self._port, secured=self._secured)
-                stack.callback(broker.kafka.stop)
-                settings = await asyncio.to_thread(broker.start)
+                settings = await stack.enter_async_context(broker.serving())
+                watched.append(broker.wait)
             registry = RegistryServer(settings, port=self._registry_port)
             await stack.enter_async_context(registry)
             settings = settings.model_copy(update={"registry_url": registry.url})
@@ -103,6 +104,7 @@ class Up:
             _make_pseudonym_keys(workspace, settings)
             await apply_loaded(workspace, settings)
             roles: list[Callable[[], Awaitable[None]]] = [
+                *watched,
                 registry.wait,
                 partial(run_worker, settings, self._instruments),
                 *self._adapter_roles(settings),

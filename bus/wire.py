@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Header = tuple[str, bytes]
 Headers = list[Header]
@@ -185,12 +185,14 @@ class CloudEvent:
         """The event's attributes out of a record's headers; absent ones are empty."""
         found = dict(headers)
         return cls(
-            *(found.get(f"ce_{name}", b"").decode("utf-8", "replace") for name in ("id", "type", "source", "time"))
+            *((found.get(f"ce_{name}") or b"").decode("utf-8", "replace") for name in ("id", "type", "source", "time"))
         )
 
 
-def derived_headers(headers: Mapping[str, bytes], id_suffix: bytes, type_header: Header) -> Headers:
+def derived_headers(headers: Mapping[str, bytes | None], id_suffix: bytes, type_header: Header) -> Headers:
     """The headers of a record made from another: its id goes on, source and time stay, anything else is dropped.
+
+    Kafka lets a header have no value (null), which is taken as an absent one.
 
     Args:
         headers: of the record that it was made from, by name.
@@ -200,11 +202,16 @@ def derived_headers(headers: Mapping[str, bytes], id_suffix: bytes, type_header:
     get = headers.get
     return [
         SPEC_VERSION_HEADER,
-        ("ce_id", get("ce_id", b"") + id_suffix),
+        ("ce_id", (get("ce_id") or b"") + id_suffix),
         type_header,
-        ("ce_source", get("ce_source", b"")),
-        ("ce_time", get("ce_time", b"")),
+        ("ce_source", get("ce_source") or b""),
+        ("ce_time", get("ce_time") or b""),
     ]
+
+
+def header_texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Headers as text, for people: what is not UTF-8 is replaced, a null is empty."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
 
 
 def source_urn(bus_id: str, credit_code: str, system: str) -> str:

@@ -298,6 +298,8 @@ def _table(counts: list[RejectCount]) -> Iterator[str]:
 
 
 def _letter_told(letter: DeadLetter) -> dict[str, Any]:
+    from bus.wire import header_texts
+
     return {
         "reject": f"{letter.dataset}/{letter.offset}",
         "state": letter.state,
@@ -309,7 +311,7 @@ def _letter_told(letter: DeadLetter) -> dict[str, Any]:
         "time": _time(letter.time),
         "origin": letter.origin,
         "key": None if letter.key is None else letter.key.decode("utf-8", "replace"),
-        "headers": {name: value.decode("utf-8", "replace") for name, value in letter.headers},
+        "headers": header_texts(letter.headers),
         "to_do": WHAT_TO_DO[letter.state].format(letter.dataset),
     }
 

@@ -57,11 +57,12 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
     from bus.pipeline.decoded import decoded
+    from bus.wire import header_texts
 
     decoders = Decoders()
     reader = clients.consumer(chosen.kafka, auto_offset_reset="earliest" if from_beginning else "latest")
     async with clients.started(reader, chosen.kafka), SchemaRegistry(chosen.registry_url) as registry:
-        numbers = await clients.partitions(reader, topic, chosen.kafka)
+        numbers = await clients.partitions(reader, topic, chosen.kafka, within=3.0)
         reader.assign([clients.TopicPartition(topic, number) for number in sorted(numbers)])
         while True:
             for records in (await reader.getmany(timeout_ms=500, max_records=200)).values():
@@ -71,5 +72,5 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
                         "offset": record.offset,
                         "key": (record.key or b"").decode("utf-8", "replace"),
                         "value": await decoded(record.value, decoders, registry),
-                        "headers": {name: text.decode("utf-8", "replace") for name, text in record.headers},
+                        "headers": header_texts(record.headers),
                     }

@@ -66,5 +66,5 @@ def _topics(dataset: str) -> tuple[str, str]:
 
 
 def _why(headers: list[tuple[str, bytes]]) -> tuple[str, str]:
-    found = {name: text.decode() for name, text in headers}
+    found = wire.header_texts(headers)
     return found.get("bus_reject_field", ""), found.get("bus_reject_reason", "")

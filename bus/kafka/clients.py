@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaConnectionError,
@@ -18,10 +21,14 @@ from aiokafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     ProducerFenced,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
 )
 from aiokafka.producer.transaction_manager import TransactionState
+from aiokafka.protocol.metadata import MetadataRequest
 
-from bus.errors import BrokerUnavailableError
+from bus.errors import BrokerUnavailableError, LoginRefusedError, TopicUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -32,6 +39,7 @@ __all__ = [
     "FENCED",
     "LOST_OFFSET",
     "MAX_BATCH_BYTES",
+    "NOT_ENTITLED",
     "ConsumerRebalanceListener",
     "KafkaConnectionError",
     "KafkaError",
@@ -61,6 +69,10 @@ FENCED_STOP_SECONDS: Final = 1.0
 
 TAKEN_WITHIN_SECONDS: Final = 60.0
 """After that long a consumer whose records nobody takes may as well fetch others."""
+
+LOGIN_REFUSED: Final = (AuthenticationFailedError, SaslAuthenticationFailed, UnsupportedSaslMechanismError)
+LOGIN_MS: Final = 3_000
+NOT_ENTITLED: Final = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 FENCED: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
@@ -139,6 +151,7 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
                 await client.begin_transaction()
                 await client.abort_transaction()
     except (KafkaConnectionError, TimeoutError) as error:
+        await _refuse_login(connection)
         slow = isinstance(error, TimeoutError)
         raise BrokerUnavailableError(
             f"no answer within {within:.0f} s" if slow else "no connection can be made",
@@ -147,11 +160,53 @@ async def start(client: Any, connection: Connection, *, within: float = 10.0) ->
         ) from None
 
 
+async def _refuse_login(connection: Connection) -> None:
+    """Tell a broker that refuses the login from one that is not there, which aiokafka only logs.
+
+    Raises:
+        LoginRefusedError: it is there, and does not let us in.
+    """
+    arguments = security(connection)
+    for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers")):
+        try:
+            reached = await create_conn(host, port, request_timeout_ms=LOGIN_MS, **arguments)
+            try:
+                await reached.send(MetadataRequest([]))
+            finally:
+                reached.close()
+        except LOGIN_REFUSED:
+            raise LoginRefusedError(
+                f"{connection.username!r} with this password",
+                where=f"{host}:{port}",
+                fix="check KAFKA_USERNAME and KAFKA_PASSWORD; `bus apply` keeps the logins that it makes in "
+                ".bus/credentials/<login>.env",
+            ) from None
+        except KafkaConnectionError:
+            if not connection.username and await _listens(host, port):
+                raise LoginRefusedError(
+                    "none is set, and it closes the connection",
+                    where=f"{host}:{port}",
+                    fix="set KAFKA_SECURITY_PROTOCOL, KAFKA_USERNAME and KAFKA_PASSWORD: "
+                    "set -a; . .bus/credentials/<login>.env; set +a",
+                ) from None
+        except (KafkaError, OSError, TimeoutError):
+            continue
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), LOGIN_MS / 1000)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
 async def partitions(client: Any, topic: str, connection: Connection, *, within: float = 10.0) -> set[int]:
     """The numbers of a topic's partitions, once a started client knows them.
 
     Raises:
-        BrokerUnavailableError: the topic is not there within so many seconds.
+        TopicUnknownError: the topic is not there within so many seconds.
     """
     try:
         async with asyncio.timeout(within):
@@ -159,10 +214,10 @@ async def partitions(client: Any, topic: str, connection: Connection, *, within:
             return set(await client._client._wait_on_metadata(topic))  # noqa: SLF001
     except (KafkaError, TimeoutError):
         hidden = f", or the login {connection.username!r} may not see it" if connection.username else ""
-        raise BrokerUnavailableError(
-            f"topic {topic} is not there{hidden}",
+        raise TopicUnknownError(
+            f"{topic} is not there{hidden}",
             where=connection.bootstrap,
-            fix="apply a workspace to this cluster first: bus apply",
+            fix="see its name with `bus topics`; topics are made, and rights to them given, by `bus apply`",
         ) from None
 
 
@@ -185,6 +240,15 @@ def fetch_together(consumer: AIOKafkaConsumer) -> None:
     have: one hiccup of 0.1 s becomes one of 0.6 s. Not for a consumer that pauses partitions, which may hold records.
     """
     consumer._fetcher._prefetch_backoff = TAKEN_WITHIN_SECONDS  # noqa: SLF001  no argument of a consumer sets it
+
+
+def refuse_group(consumer: AIOKafkaConsumer) -> None:
+    """See that a consumer may join its group; before records are asked for, aiokafka tells of that nowhere.
+
+    Raises:
+        GroupAuthorizationFailedError: the group is not the login's.
+    """
+    consumer._coordinator.check_errors()  # noqa: SLF001
 
 
 def introduce(producer: Any, topics: Iterable[str]) -> None:
@@ -242,7 +306,10 @@ async def stop(client: Any, *, within: float = 10.0) -> None:
     try:
         async with asyncio.timeout(within):
             await client.stop()
-    except (KafkaError, TimeoutError) as error:
+    except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # it is we who are to end; else aiokafka hands out the end of a task of its own
         _log.info("kafka client let go without goodbye", error=type(error).__name__)
         if isinstance(client, AIOKafkaProducer):
             await client._sender.close()  # noqa: SLF001  its task would wait for the broker for ever

@@ -164,7 +164,9 @@ class EmbeddedKafka:
 
     def _prepare_folder(self) -> None:
         try:
-            (self._dir / "logs").mkdir(parents=True, exist_ok=True)
+            self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._dir.chmod(0o700)  # topics hold personal data: of other users of the machine, none may read them
+            (self._dir / "logs").mkdir(exist_ok=True)
             free = shutil.disk_usage(self._dir).free
         except OSError as error:
             raise EmbeddedKafkaError(

@@ -49,4 +49,4 @@ class WorkerCounts:
 
 
 def _rule(reject: Output) -> str:
-    return next((value.decode() for name, value in reject.headers if name == _RULE), "")
+    return next((value.decode() for name, value in reject.headers if name == _RULE and value), "")

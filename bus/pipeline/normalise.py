@@ -39,7 +39,7 @@ class EntityOutput:
         partitions: of that topic.
         event_type: `ce_type` of its records.
         revision: of the mapping; a part of `ce_id`, so that a correction has a new one.
-        key_fields: how many fields the raw key has.
+        key: fields of the row that the raw key is made of.
         compile: the mapping, for the schema of a writer's rows.
         encode: from a canonical record to a framed value.
     """
@@ -48,7 +48,7 @@ class EntityOutput:
     partitions: int
     event_type: bytes
     revision: int
-    key_fields: int
+    key: tuple[str, ...]
     compile: Callable[[dict[str, Any]], CompiledMapping]
     encode: Callable[[Any], bytes]
 
@@ -72,7 +72,7 @@ class DatasetNormaliser:
             UnknownSchemaError: its writer schema is not at hand yet.
         """
         try:
-            made = self._change(record)
+            return self._made(record)
         except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
             return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
         except UnencodableError as error:
@@ -82,6 +82,9 @@ class DatasetNormaliser:
         except Exception as error:  # noqa: BLE001  a fault of ours on one record must not stop all that come after it
             _log.error("rule failed", topic=record.topic, offset=record.offset, error=type(error).__name__)
             return Reject(rule="internal", field="", reason=f"a rule failed on it ({type(error).__name__})")
+
+    def _made(self, record: InputRecord) -> Output | Reject | None:
+        made = self._change(record)
         if made is None or isinstance(made, Reject):
             return made
         key, value = made
@@ -101,6 +104,7 @@ class DatasetNormaliser:
             return (self._key(mapping, record.key), None) if published else None
         if event["after"] is None:
             raise BadRecordError("the change has no row")
+        self._refuse_other_key(record.key, event["after"])
         canonical = mapping.apply(event["after"])
         if isinstance(canonical, Reject):
             return canonical
@@ -108,10 +112,17 @@ class DatasetNormaliser:
 
     def _key(self, mapping: CompiledMapping, raw_key: bytes) -> bytes:
         """The entity's key: with one field it is the raw key, byte for byte, since a key field is a plain copy."""
-        if self._output.key_fields == 1:
+        if len(self._output.key) == 1:
             wire.decode_key(raw_key, 1)  # it must be UTF-8
             return raw_key
-        return wire.encode_key(mapping.entity_key(wire.decode_key(raw_key, self._output.key_fields)))
+        return wire.encode_key(mapping.entity_key(wire.decode_key(raw_key, len(self._output.key))))
+
+    def _refuse_other_key(self, raw_key: bytes, row: Mapping[str, Any]) -> None:
+        """A row under another's key would be published as that one's. Checked where a key is one text, as most are."""
+        if len(self._output.key) == 1:
+            text = row.get(self._output.key[0])
+            if isinstance(text, str) and text.encode() != raw_key:
+                raise BadRecordError("the record's key is not its row's")
 
     def _writer(self, schema_id: int) -> tuple[Callable[[bytes], Any], CompiledMapping]:
         """How records of a writer's schema are read, and the mapping for its rows."""

@@ -154,7 +154,7 @@ class DeadLetter:
 
 def dead_letter(dataset: str, record: Any, states: RejectStates) -> DeadLetter:
     """What a record of `dlq.<dataset>` tells, and what became of it."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = wire.header_texts(record.headers)
     told = {name: headers.get(PREFIX + name, "") for name in ("stage", "rule", "field", "reason", "origin", "entity")}
     state = AT_SOURCE
     partition, offset = _place_of(told["origin"])

@@ -119,7 +119,7 @@ async def _entity_output(
         partitions=entity.spec.partitions,
         event_type=f"{entity.name}.v{entity.spec.revision}".encode(),
         revision=mapping.spec.revision,
-        key_fields=len(dataset.spec.key),
+        key=tuple(dataset.spec.key),
         compile=partial(compile_mapping, mapping, entity, dataset, catalogue.codelists),
         encode=encoder(schema_id, entity.spec.avro),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bus.kafka import clients
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import decoder
-from bus.wire import schema_id
+from bus.wire import header_texts, schema_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,5 +62,5 @@ async def read_topic(settings: Settings, topic: str, *, decode: bool = True) -> 
 def _record(record: Any, decoders: dict[int, Callable[[bytes], Any]]) -> TopicRecord:
     plain = record.value is None or not decoders
     value = None if plain else decoders[schema_id(record.value)](record.value)
-    headers = {name: text.decode("utf-8", "replace") for name, text in record.headers}
+    headers = header_texts(record.headers)
     return TopicRecord(record.partition, record.offset, record.key or b"", value, record.value, headers)

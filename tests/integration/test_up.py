@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from typing import TYPE_CHECKING
+import os
+import signal
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from bus.demo.child import BusChild
+import pytest
+
+from bus.demo.child import BusChild, BusDiedError
 from bus.testing.waiting import until
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def jvm_of(folder: Path) -> int:
+    """The process of the broker whose data are in the folder."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"/java") and bytes(folder / "kafka" / "server.properties") in words:
+                return int(entry.name)
+    raise LookupError(folder)
+
 
 FREE_PORTS = ("--port", "0", "--registry-port", "0", "--console-port", "0")
 
@@ -30,3 +43,19 @@ async def test_it_tells_where_its_console_is_and_that_shows_the_flow(tmp_path: P
                 return set()
 
         await until(lambda: asyncio.to_thread(lambda: "gongan.population" in shown()), within=20, what="the flow")
+
+
+async def test_when_its_broker_dies_it_ends_and_says_so(tmp_path: Path) -> None:
+    with BusChild("bus-up", tmp_path, ["up", "--data-dir", str(tmp_path), *FREE_PORTS, "--json"], {}) as up:
+        await up.told('{"bootstrap"')
+        os.kill(jvm_of(tmp_path), signal.SIGKILL)
+
+        with pytest.raises(BusDiedError, match="its JVM ended"):
+            await until(up.check, within=20)
+
+
+async def test_nobody_else_on_the_machine_can_read_the_topics_files(tmp_path: Path) -> None:
+    with BusChild("bus-up", tmp_path, ["up", "--data-dir", str(tmp_path), *FREE_PORTS, "--json"], {}) as up:
+        await up.told('{"bootstrap"')
+
+        assert (tmp_path / "kafka").stat().st_mode & 0o077 == 0

@@ -60,6 +60,14 @@ class Raw:
         return CloudEvent("0/1/1", "raw.gongan.population", "urn:shuniu:t:1:g", "2026-11-22T00:00:00.000000Z").headers()
 
 
+class NullHeaders(Raw):
+    """As Kafka allows, and no adapter of ours writes."""
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        return [("ce_id", None), ("ce_time", None)]  # type: ignore[list-item]
+
+
 def change(writer: int, op: str, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None) -> bytes:
     event = {"op": op, "before": before, "after": after, "position": "0/1/1", "time": 0}
     return encoder(writer, OLD if writer == 1 else NEW)(event)
@@ -86,7 +94,7 @@ def normaliser(decoders: Decoders) -> DatasetNormaliser:
         partitions=8,
         event_type=b"population.person.v1",
         revision=3,
-        key_fields=1,
+        key=("sfzh",),
         compile=partial(compile_mapping, mapping, entity, dataset, codelists),
         encode=encoder(9, entity.spec.avro),
     )
@@ -124,6 +132,20 @@ def test_the_deletion_of_a_key_that_its_rules_reject_says_nothing(stage: Normali
     wrong = "320508199003071011"
 
     assert stage([Raw(change(1, "d", before=PERSON | {"sfzh": wrong}), key=wrong.encode())]) == []
+
+
+@pytest.mark.parametrize("key", [b"32050819900307102X", b"", b"x" * 100_000])
+def test_a_row_under_anothers_key_is_not_published_as_that_one(stage: Normalise, key: bytes) -> None:
+    letter, _ = stage([Raw(change(1, "c", after=PERSON), key=key)])
+
+    assert letter.topic == "dlq.gongan.population"
+    assert b"key is not its row's" in dict(letter.headers)["bus_reject_reason"]
+
+
+def test_headers_without_a_value_are_as_good_as_absent(stage: Normalise) -> None:
+    (made,) = stage([NullHeaders(change(1, "c", after=PERSON))])
+
+    assert dict(made.headers)["ce_id"] == b"/m3"
 
 
 def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(stage: Normalise) -> None:
