@@ -7,12 +7,12 @@ A rule works in this order, whatever the order of its keys in YAML: take (`from`
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from bus.catalogue.model import Count, Model, Resource, Scalar
+from bus.catalogue.pattern import compiles
 from bus.pipeline.mapping.date_format import date_pattern
 
 Step = Literal["trim", "nfkc", "upper", "lower", "squeeze"]
@@ -27,14 +27,6 @@ def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         date_pattern(value)
     return values
-
-
-def _compiles(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return value
 
 
 _one_or_list = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -97,7 +89,7 @@ class FieldRule(Model):
     steps: tuple[Step, ...] = ()
     default: Scalar | None = None
     required: bool = False
-    pattern: Annotated[str, AfterValidator(_compiles)] | None = None
+    pattern: Annotated[str, AfterValidator(compiles)] | None = None
     min_length: Count | None = None
     max_length: Count | None = None
     date: Formats = ()

@@ -10,6 +10,7 @@ from bus.catalogue.checks.entities import schema_fault
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import FieldRule, Mapping
+from bus.catalogue.pattern import pattern_fault
 from bus.errors import Finding
 
 if TYPE_CHECKING:
@@ -32,11 +33,22 @@ def check(workspace: Workspace) -> Iterator[Finding]:
     """Fields that are not there, rules that make another type, entity fields that nothing makes."""
     datasets, entities = workspace.named(Dataset), workspace.named(Entity)
     for mapping in workspace.all(Mapping):
+        yield from _patterns(workspace, mapping)
         if (dataset := datasets.get(mapping.spec.dataset)) is not None:
             yield from _source_fields(workspace, mapping, dataset)
         entity = entities.get(mapping.spec.entity)
         if entity is not None and not schema_fault(entity.spec.avro):
             yield from _target_fields(workspace, mapping, field_types(entity.spec.avro))
+
+
+def _patterns(workspace: Workspace, mapping: Mapping) -> Iterator[Finding]:
+    for name, rule in mapping.spec.fields.items():
+        if rule.pattern is not None and (fault := pattern_fault(rule.pattern)):
+            yield Finding(
+                f"field {name!r}: the pattern {fault}: some texts would keep the worker busy for ever",
+                workspace.where(mapping, "spec", "fields", name, "pattern"),
+                "give each repeat a small bound ({1,20}); write what is repeated as one class of characters ([a-z])",
+            )
 
 
 def _source_fields(workspace: Workspace, mapping: Mapping, dataset: Dataset) -> Iterator[Finding]:

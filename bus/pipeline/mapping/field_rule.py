@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.catalogue.avro_type import AvroType, literal
+from bus.catalogue.pattern import longest_text
 from bus.pipeline.mapping import conversion
 from bus.pipeline.mapping.check_digits import is_credit_code, is_id_number
 from bus.pipeline.mapping.text import compile_steps, compile_take, text_of
@@ -168,8 +169,7 @@ def _cleaned(rule: FieldRule) -> Conversion | None:
 def _forms(field: str, rule: FieldRule) -> list[Conversion]:
     checks: list[Conversion] = []
     if rule.pattern is not None:
-        match = re.compile(rule.pattern).fullmatch
-        checks.append(_must(lambda text: match(text) is not None, Reject("pattern", field, "has not the form it must")))
+        checks.append(_has_form(field, rule.pattern))
     if (shortest := rule.min_length) is not None:
         reject = Reject("min_length", field, f"is shorter than {shortest} characters")
         checks.append(_must(lambda text: len(text) >= shortest, reject))
@@ -177,6 +177,21 @@ def _forms(field: str, rule: FieldRule) -> list[Conversion]:
         reject = Reject("max_length", field, f"is longer than {longest} characters")
         checks.append(_must(lambda text: len(text) <= longest, reject))
     return checks
+
+
+def _has_form(field: str, pattern: str) -> Conversion:
+    match, longest = re.compile(pattern).fullmatch, longest_text(pattern)
+    reject = Reject("pattern", field, "has not the form it must")
+    too_long = Reject("pattern", field, f"is longer than the {longest} characters that its pattern is tried on")
+
+    def check(text: str) -> str:
+        if len(text) > longest:
+            raise RejectedError(too_long)
+        if match(text) is None:
+            raise RejectedError(reject)
+        return text
+
+    return check
 
 
 def _parsed(field: str, rule: FieldRule, target: AvroType, codelists: Mapping[str, CodeList]) -> Conversion | None:

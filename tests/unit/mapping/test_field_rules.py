@@ -227,3 +227,10 @@ def test_no_reject_ever_tells_the_value(one_field: OneField) -> None:
         rejected = out(one_field, rule, secret)
         assert isinstance(rejected, Reject)
         assert secret not in repr(rejected)
+
+
+def test_a_text_too_long_for_a_pattern_is_rejected_without_a_search(one_field: OneField) -> None:
+    assert out(one_field, {"pattern": "a+"}, "a" * 10_000) == "a" * 10_000
+    rejected = out(one_field, {"pattern": "a+"}, "a" * 10_001)
+    assert isinstance(rejected, Reject)
+    assert rejected.reason == "is longer than the 10000 characters that its pattern is tried on"
