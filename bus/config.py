@@ -6,9 +6,11 @@ Secrets come from the environment or a file, never from the catalogue. Every set
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping  # noqa: TC003  (pydantic evaluates it)
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -29,6 +31,13 @@ ENVIRONMENT = {
     "lanes": "BUS_LANES",
     "data_dir": "BUS_DATA_DIR",
 }
+
+OPTIONS: Final = {"bootstrap": "--bootstrap", "registry_url": "--registry", "data_dir": "--data-dir"}
+FIXES: Final = {
+    "bootstrap": "host:port of a broker, several separated by commas: 127.0.0.1:9092",
+    "registry_url": "an http:// or https:// URL: http://127.0.0.1:8081",
+}
+LOGIN_FIX: Final = "set it, or take the login that `bus apply` made: set -a; . .bus/credentials/<login>.env; set +a"
 
 
 class Connection(BaseModel):
@@ -72,6 +81,18 @@ class Settings(BaseModel):
     lanes: int = Field(default=16, ge=1, le=256)
     data_dir: Path = Path(".bus")
 
+    @field_validator("registry_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, a bracket that is not closed
+            usable = False
+        if not usable or any(character.isspace() for character in value):
+            raise ValueError(f"{value!r} is not the URL of a registry")
+        return value
+
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:
         """The settings from the environment, overridden by those that are given and not None.
@@ -84,16 +105,42 @@ class Settings(BaseModel):
         values.update({name: value for name, value in given.items() if value is not None})
         kafka = {name: values.pop(name) for name in Connection.model_fields if name in values}
         try:
-            return cls.model_validate({"kafka": kafka, **values})
+            settings = cls.model_validate({"kafka": kafka, **values})
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][-1])
             raise ConfigError(
                 f"{name}: {first['msg'].removeprefix('Value error, ')}",
-                where=f"option --{name.replace('_', '-')} or {ENVIRONMENT.get(name, name)}",
+                where=" or ".join(filter(None, (OPTIONS.get(name), ENVIRONMENT.get(name, name)))),
+                fix=FIXES.get(name, ""),
             ) from None
+        _check_login(settings.kafka)
+        return settings
 
     def environment(self) -> dict[str, str]:
         """The environment variables that hand these settings on to a process of one's own; a password is among them."""
         values = self.model_dump() | self.kafka.model_dump() | {"password": self.kafka.password.get_secret_value()}
         return {variable: str(values[name]) for name, variable in ENVIRONMENT.items() if values[name] not in (None, "")}
+
+
+def _check_login(connection: Connection) -> None:
+    """See that the connection has all that its protocol needs.
+
+    Raises:
+        ConfigError: a login or a certificate is missing.
+    """
+    protocol = connection.security_protocol
+    if protocol.startswith("SASL"):
+        for name, given in (("username", connection.username), ("password", connection.password.get_secret_value())):
+            if not given:
+                raise ConfigError(f"{protocol} needs a {name}, and none is set", where=ENVIRONMENT[name], fix=LOGIN_FIX)
+    if protocol.endswith("SSL") and connection.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=connection.ca_file)
+        except OSError as error:  # ssl.SSLError is one: the file holds no certificate
+            reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigError(
+                f"the file {connection.ca_file} cannot be used: {reason}",
+                where=ENVIRONMENT["ca_file"],
+                fix="name the PEM file of the authority that signed the brokers' certificates",
+            ) from None

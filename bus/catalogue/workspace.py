@@ -144,6 +144,7 @@ def _workspace_name(folder: Path) -> str:
     file = folder / FILE
     if not file.is_file():
         reason = f"no {FILE} in it" if folder.is_dir() else "there is no such folder"
+        reason = "that is not a folder" if folder.exists() and not folder.is_dir() else reason
         raise NotAWorkspaceError(
             reason, where=str(folder), fix="name the folder of a workspace, or leave it out for the default one"
         )
