@@ -33,6 +33,26 @@ class CreateTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewTopic:
+    """Delete a view's topic that an apply cut short has left, and make it again.
+
+    Workers forget a view when its last subscription goes: they would fill the topic a second time, behind what is
+    there.
+    """
+
+    topic: Topic
+    sign = "~"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"topic {self.topic.name}: left by a withdrawal that was cut short; emptied, and filled anew"
+
+    def json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"action": "renew_topic", **asdict(self.topic)}
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteTopic:
     """Delete the topic of a view that nobody subscribes to any more; `view` is its key in the catalogue."""
 
@@ -251,6 +271,7 @@ class WithdrawAcls:
 
 Action = (
     CreateTopic
+    | RenewTopic
     | AlterTopic
     | SetOffsets
     | SetCompatibility

@@ -23,6 +23,7 @@ from bus.catalogue.actions import (
     DeleteUser,
     PutRecord,
     RegisterSchema,
+    RenewTopic,
     SetCompatibility,
     SetOffsets,
     WithdrawAcls,
@@ -201,7 +202,9 @@ def _give(plan: Plan, settings: Settings) -> None:
 
 
 def _topics(plan: Plan, admin: Admin) -> None:
-    topics = [action.topic for action in _of(plan, CreateTopic)]
+    renewed = [action.topic for action in _of(plan, RenewTopic)]
+    admin.delete_topics([topic.name for topic in renewed])
+    topics = [action.topic for action in _of(plan, CreateTopic)] + renewed
     admin.create_topics([NewTopic(topic.name, topic.partitions, topic.config) for topic in topics])
     for change in _of(plan, AlterTopic):
         admin.alter_topic_config(change.name, change.after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bus.catalogue import topics as wanted_topics
-from bus.catalogue.actions import AlterTopic, CreateTopic, DeleteTopic, SetOffsets
+from bus.catalogue.actions import AlterTopic, CreateTopic, DeleteTopic, RenewTopic, SetOffsets
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.view import View
@@ -27,6 +27,7 @@ def plan_topics(wanted: Wanted, state: ClusterState, lanes: int) -> tuple[list[A
     actions: list[Action] = []
     findings: list[Finding] = []
     added = 0
+    left = _left(wanted)
     known = {name.replace(".", "_"): name for name in state.topics}
     for topic, where in _all(wanted, lanes).values():
         same = known.get(topic.name.replace(".", "_"))
@@ -35,11 +36,25 @@ def plan_topics(wanted: Wanted, state: ClusterState, lanes: int) -> tuple[list[A
         elif same is None:
             actions.append(CreateTopic(topic))
             added += topic.partitions
+        elif same in left:
+            actions.append(RenewTopic(topic))
+            added += topic.partitions - state.topics[same].partitions
         else:
             actions += _altered(topic, state)
             findings += _repartitioned(topic, state, where)
     offsets, lost = _offsets(wanted, state)
     return [*actions, *offsets], [*findings, *lost], added
+
+
+def _left(wanted: Wanted) -> set[str]:
+    """Topics, if they are there, of views that were applied before and that nobody has subscribed to since."""
+    before = {record.resource.key for record in wanted.found.values() if isinstance(record.resource, View)}
+    served = wanted.served_before()
+    return {
+        view_topic(view.name, view.spec.revision)
+        for view in wanted.views
+        if view.key in before and (view.name, view.spec.revision) not in served
+    }
 
 
 def deleted_topics(wanted: Wanted, state: ClusterState) -> list[DeleteTopic]:

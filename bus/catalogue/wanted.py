@@ -91,14 +91,17 @@ class Wanted:
 
     def routed_before(self, entity: str) -> bool:
         """Whether workers have read the entity's shared topic: the catalogue holds a view of it with a subscriber."""
-        records = self.found.values()
-        live = {
+        served = self.served_before()
+        views = (record.resource for record in self.found.values() if isinstance(record.resource, View))
+        return any(view.spec.entity == entity and (view.name, view.spec.revision) in served for view in views)
+
+    def served_before(self) -> set[tuple[str, int]]:
+        """Name and revision of the views that workers fill now: an active subscription of the catalogue names them."""
+        return {
             (record.resource.spec.view, record.resource.spec.revision)
-            for record in records
+            for record in self.found.values()
             if isinstance(record.resource, Subscription) and record.status.get("state") == ACTIVE
         }
-        views = (record.resource for record in records if isinstance(record.resource, View))
-        return any(view.spec.entity == entity and (view.name, view.spec.revision) in live for view in views)
 
 
 def sources_of(workspace: Workspace, entity: str) -> list[Dataset]:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bus.config import ENVIRONMENT
+from bus.kafka import clients
 from bus.kafka.admin import Admin
-from bus.testing.guarded import Guarded
+from bus.testing.guarded import TAX_VIEW, Guarded
+from bus.testing.topics import read_topic
+from bus.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +81,25 @@ async def test_an_apply_killed_at_any_moment_is_mended_by_the_next(bus: Guarded)
         if there:
             assert await asyncio.to_thread(Admin(bus.as_("tax").kafka).partition_budget), "it logs in, sees its views"
     assert halfway, "no kill came after the first change"
+
+
+async def test_a_view_whose_withdrawal_was_killed_is_not_filled_behind_what_it_held(bus: Guarded) -> None:
+    bus.subscribe()
+    await bus.apply()
+    producer = clients.producer(bus.settings.kafka)
+    async with clients.started(producer, bus.settings.kafka):
+        await producer.send_and_wait(TAX_VIEW, b"of before", key=b"key")
+    bus.subscribe(tax="portal-company")
+
+    async def withdrawn() -> bool:
+        return "Subscription/tax-tax-company" not in (await bus.state()).records
+
+    apply = start_apply(bus)
+    await until(withdrawn, within=20, what="the subscription is gone, its topic not yet")
+    apply.kill()
+    apply.wait()
+    assert TAX_VIEW in (await bus.state()).topics, "the kill came too late: this proves nothing"
+    bus.subscribe()
+    await bus.apply()
+
+    assert await read_topic(bus.settings, TAX_VIEW, decode=False) == []

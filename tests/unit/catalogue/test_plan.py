@@ -14,6 +14,7 @@ from bus.catalogue.actions import (
     DeleteTopic,
     PutRecord,
     RegisterSchema,
+    RenewTopic,
     SetCompatibility,
     SetOffsets,
 )
@@ -38,7 +39,7 @@ def after(made: Plan, before: ClusterState) -> ClusterState:
     records, committed = dict(before.records), set(before.committed)
     for action in made.actions:
         match action:
-            case CreateTopic(topic):
+            case CreateTopic(topic) | RenewTopic(topic):
                 topics[topic.name] = TopicState(topic.partitions, topic.config)
             case AlterTopic(name, _, config):
                 topics[name] = TopicState(topics[name].partitions, {**topics[name].config, **config})
@@ -275,6 +276,24 @@ def test_the_topic_of_a_withdrawn_subscription_is_deleted_and_its_view_stays(
         "catalogue Subscription/portal-person: generation 2, withdrawn",
         "topic view.portal-person.v1: 4 partitions, nobody subscribes to it",
     ]
+
+
+def test_a_topic_that_a_withdrawal_cut_short_has_left_is_not_filled_a_second_time(
+    folder: Folder, applied: ClusterState
+) -> None:
+    """Workers have forgotten the view by then: they would put everything behind what is there."""
+    text = (folder.path / PORTAL).read_text("utf-8")
+    folder.add(PORTAL, text[: text.index("---\nkind: Subscription")])
+    removed = plan(folder.load(), applied)
+    cut_short = [action for action in removed.actions if not isinstance(action, DeleteTopic)]
+    halfway = after(replace(removed, actions=tuple(cut_short)), applied)
+    folder.add(PORTAL, text)
+
+    made = plan(folder.load(), halfway)
+
+    assert [action.topic.name for action in made.actions if isinstance(action, RenewTopic)] == ["view.portal-person.v1"]
+    assert made.partitions_after == made.partitions_before
+    assert plan(folder.load(), after(made, halfway)).actions == ()
 
 
 def test_a_topic_that_another_workspaces_subscription_reads_stays(folder: Folder, applied: ClusterState) -> None:
