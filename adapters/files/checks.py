@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from adapters.files.inbox import DONE, FAILED, HELD, Inbox
+from adapters.files.names import shown
 from bus.spi import Finding, Severity
 
 if TYPE_CHECKING:
@@ -75,17 +76,21 @@ def _content(config: FilesConfig, inbox: Inbox) -> Iterator[Finding]:
         several = inbox.datasets_of(name)
         yield Finding(
             f"it fits the patterns of {', '.join(several)}" if several else "it fits the pattern of no dataset",
-            where=name,
+            where=shown(name),
             fix="let the patterns `files` differ" if several else "rename it, add a dataset for it, or take it away",
             severity=Severity.WARNING,
         )
     for arrival in inbox.arrivals():
         name = arrival.identity.name
         if not arrival.whole:
-            marker = f", or put {name}{config.marker_suffix} beside it" if config.ready == "marker" else ""
-            yield Finding("it may still be written", where=name, fix=f"wait{marker}", severity=Severity.WARNING)
-        held = inbox.path(name + HELD)
+            mark = shown(inbox.beside(name, config.marker_suffix).name)
+            marker = f", or put {mark} beside it" if config.ready == "marker" else ""
+            yield Finding("it may still be written", where=shown(name), fix=f"wait{marker}", severity=Severity.WARNING)
+        held = inbox.beside(name, HELD)
         if held.exists():
             yield Finding(
-                "it waits for a person", where=name, fix=f"see {held.name} beside it", severity=Severity.WARNING
+                "it waits for a person",
+                where=shown(name),
+                fix=f"see {shown(held.name)} beside it",
+                severity=Severity.WARNING,
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from adapters.files.dump import PARQUET, rows_of
 from adapters.files.engine import Engine, literal, quoted
 from adapters.files.faults import DumpHeldError
+from adapters.files.names import around, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ def ask_before_deleting(counts: Counts, old: int, new: int, config: DatasetConfi
     if config.max_deletion_share < 1 and (emptied or too_many):
         raise DumpHeldError(
             f"it lacks {counts.deleted} of {old} known rows, more than {config.max_deletion_share:.0%}",
-            where=name,
-            fix=f"if the rows are really gone, create an empty file {name}{ACCEPT} beside it;"
+            where=shown(name),
+            fix=f"if the rows are really gone, create an empty file {shown(around('', name, ACCEPT))} beside it;"
             " if the dump is cut off, replace it by a whole one",
         )

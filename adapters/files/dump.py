@@ -11,6 +11,7 @@ from adapters.files.encoding import CHUNK, encoding_of
 from adapters.files.engine import Engine, literal, parquet, quoted
 from adapters.files.faults import DumpRefusedError, StoppedError, no_room
 from adapters.files.header import check_header, read_header
+from adapters.files.names import shown
 from adapters.files.records import NULL, Records, Reject
 from adapters.files.rows import fault_of
 
@@ -76,6 +77,7 @@ class Dump:
         stopped: Callable[[], bool],
     ) -> None:
         self._path = path
+        self._name = shown(path.name)
         self._config = datasets[dataset]
         self._others = {name: each for name, each in datasets.items() if name != dataset}
         self._engine = engine
@@ -96,7 +98,7 @@ class Dump:
             StoppedError: the adapter is closing.
         """
         if not self._path.stat().st_size:
-            raise DumpRefusedError("it is empty, without even a header", where=self._path.name, fix="write it again")
+            raise DumpRefusedError("it is empty, without even a header", where=self._name, fix="write it again")
         columns, records, digest = self._read()
         self._engine.run(f"copy ({self._select(columns, records)}) to {literal(self._loaded)} {PARQUET}")
         self._clean.unlink()
@@ -113,8 +115,8 @@ class Dump:
         with self._path.open("rb") as source, self._clean.open("w", encoding="utf-8", newline="") as sink:
             header = source.readline(CHUNK)
             digest.update(header)
-            columns = read_header(header.removeprefix(codecs.BOM_UTF8), codec, self._config, self._path.name)
-            check_header(columns, self._config, self._path.name, self._others)
+            columns = read_header(header.removeprefix(codecs.BOM_UTF8), codec, self._config, self._name)
+            check_header(columns, self._config, self._name, self._others)
             records = Records(sink, codec, self._config.delimiter, self._config.quote, len(columns))
             try:
                 while chunk := source.read(CHUNK):
@@ -123,6 +125,9 @@ class Dump:
                     records.take(chunk)
                 records.take(b"", last=True)
                 sink.flush()
+            except DumpRefusedError as error:
+                error.where = error.where or self._name  # records do not know whose they are
+                raise
             except OSError as error:
                 raise no_room(self._clean.parent, error) from None
         return columns, records, digest.hexdigest()
@@ -182,7 +187,7 @@ class Dump:
         raise DumpRefusedError(
             f"{len(rejects)} of {rows + len(rejects)} rows cannot be read, more than"
             f" {self._config.max_rejected_share:.0%}; the first: {first.reason}",
-            where=f"{self._path.name}:{first.line}",
+            where=f"{self._name}:{first.line}",
             fix="check the dump, and `encoding`, `delimiter`, `quote`, `types` of the dataset",
         )
 
@@ -204,7 +209,7 @@ class Dump:
         places = "; ".join(" and ".join(map(str, each)) for (each,) in lines)
         raise DumpRefusedError(
             f"{count} key(s) ({', '.join(self._config.key)}) stand in it more than once: lines {places}",
-            where=f"{self._path.name}:{lines[0][0][0]}",
+            where=f"{self._name}:{lines[0][0][0]}",
             fix="write one row for each key, or choose a key that is unique",
         )
 

@@ -40,14 +40,14 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, whole or not at all.
+    """Write a JSON file, whole or not at all; in ASCII, so that any file name comes back as it is.
 
     Raises:
         SourceUnavailableError: no room.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
-        temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+        temporary.write_text(json.dumps(value), encoding="ascii")
     except OSError as error:
         raise no_room(path.parent, error) from None
     publish(temporary, path)

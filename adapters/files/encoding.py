@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from charset_normalizer import from_bytes
 
 from adapters.files.faults import DumpRefusedError
+from adapters.files.names import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def encoding_of(path: Path, declared: str) -> str:
     """
     head, sample = _sample(path)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DumpRefusedError("it is UTF-16", where=f"{path.name}:1", fix="write it as UTF-8 or GB18030")
+        raise DumpRefusedError("it is UTF-16", where=f"{shown(path.name)}:1", fix="write it as UTF-8 or GB18030")
     bom = head.startswith(codecs.BOM_UTF8)
     if not sample and not bom:
         return declared or "utf-8"
@@ -48,7 +49,7 @@ def encoding_of(path: Path, declared: str) -> str:
     if guess not in SUPPORTED:
         raise DumpRefusedError(
             f"its encoding cannot be told for sure ({guess or 'neither UTF-8 nor GB18030'})",
-            where=path.name,
+            where=shown(path.name),
             fix="name it in the dataset's `encoding`: utf-8, gb18030 or big5",
         )
     return SUPPORTED[guess]
@@ -58,7 +59,7 @@ def _refuse_declared(path: Path, declared: str, found: str) -> None:
     readable = found if found in SUPPORTED or found == "utf-8" else "auto"
     raise DumpRefusedError(
         f"the dataset's `encoding` says {declared}, but it is not: it looks like {found or 'another one'}",
-        where=path.name,
+        where=shown(path.name),
         fix=f"write the dump as {declared}, or set `encoding: {readable}`",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.files.difference import ACCEPT
 from adapters.files.durable import sync_folder
+from adapters.files.names import around, shown
 from adapters.files.unit import Identity, unit_number
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class Inbox:
         """A file in the folder."""
         return self.folder / name
 
+    def beside(self, name: str, mark: str) -> Path:
+        """The file that says something of another one."""
+        return self.folder / around("", name, mark)
+
+    def _accepts(self, name: str) -> tuple[Path, Path]:
+        """A person's word: beside the name as it is, or as the person was told it."""
+        return self.beside(name, ACCEPT), self.beside(shown(name), ACCEPT)
+
     def arrivals(self) -> list[Arrival]:
         """Files of datasets, oldest first, whole or not.
 
@@ -101,13 +110,14 @@ class Inbox:
         if len(datasets) != 1:
             return None
         rank = rank_of(name, identity.mtime_ns, self._config.datasets[datasets[0]])
-        return Arrival(identity, datasets[0], rank, self._is_whole(identity), self.path(name + ACCEPT).exists())
+        accepted = any(path.exists() for path in self._accepts(name))
+        return Arrival(identity, datasets[0], rank, self._is_whole(identity), accepted)
 
     def _is_whole(self, identity: Identity) -> bool:
         if self._config.ready == "rename":
             return True
         if self._config.ready == "marker":
-            return self.path(identity.name + self._config.marker_suffix).exists()
+            return self.beside(identity.name, self._config.marker_suffix).exists()
         since = self._seen.get(identity)
         return since is not None and self._clock() - since >= self._config.settle_seconds
 
@@ -121,15 +131,15 @@ class Inbox:
     def to_done(self, identity: Identity, number: int) -> None:
         """Move a dump whose events are durable, with its unit's number before its name; again is no harm."""
         if self.is_still(identity):
-            self._move(identity.name, DONE, f"{number:08d}.{identity.name}")
+            self._move(identity.name, DONE, around(f"{number:08d}.", identity.name, ""))
 
     def to_failed(self, identity: Identity, reason: str) -> None:
         """Move a dump that is refused, with the reason beside it."""
         if not self.is_still(identity):
             return
-        target = f"{time.strftime('%Y%m%dT%H%M%S')}.{identity.name}"
+        target = _failed(f"{time.strftime('%Y%m%dT%H%M%S')}.", identity.name)
         while (self.folder / FAILED / target).exists():
-            target = f"{time.strftime('%Y%m%dT%H%M%S')}.{time.monotonic_ns()}.{identity.name}"
+            target = _failed(f"{time.strftime('%Y%m%dT%H%M%S')}.{time.monotonic_ns()}.", identity.name)
         folder = self.folder / FAILED
         folder.mkdir(exist_ok=True)
         (folder / (target + REASON)).write_text(reason + "\n", encoding="utf-8")
@@ -137,13 +147,14 @@ class Inbox:
 
     def hold(self, identity: Identity, reason: str) -> None:
         """Say beside a dump why it waits."""
-        self.path(identity.name + HELD).write_text(reason + "\n", encoding="utf-8")
+        self.beside(identity.name, HELD).write_text(reason + "\n", encoding="utf-8")
 
     def _move(self, name: str, to: str, target: str) -> None:
         folder = self.folder / to
         folder.mkdir(exist_ok=True)
-        for mark in (ACCEPT, HELD, self._config.marker_suffix):
-            self.path(name + mark).unlink(missing_ok=True)
+        marks = (self.beside(name, mark) for mark in (HELD, self._config.marker_suffix))
+        for path in (*self._accepts(name), *marks):
+            path.unlink(missing_ok=True)
         self.path(name).replace(folder / target)
         sync_folder(folder)
         sync_folder(self.folder)
@@ -162,6 +173,11 @@ class Inbox:
         return max((unit_number(path.name.replace(".", "-", 1)) for path in (self.folder / DONE).glob("*")), default=0)
 
 
+def _failed(before: str, name: str) -> str:
+    """With room for its reason's name."""
+    return around(before, name, REASON).removesuffix(REASON)
+
+
 def original_name(done: Path) -> str:
-    """The name that a dump in `done/` had."""
+    """The name that a dump in `done/` had; a long one may be shortened."""
     return done.name.partition(".")[2]

@@ -18,6 +18,7 @@ from adapters.files.engine import Engine
 from adapters.files.faults import DumpChangedError, DumpHeldError, DumpRefusedError, EngineError, no_room
 from adapters.files.inbox import BY_TIME, original_name, rank_of
 from adapters.files.ledger import digest_of
+from adapters.files.names import is_shortened, shown
 from adapters.files.unit import Due, Identity, Kind, Unit
 from bus.errors import SourceUnavailableError
 
@@ -104,6 +105,8 @@ class Preparer:
             return None
         name, stat = original_name(done[1]), done[1].stat()
         rank = rank_of(name, stat.st_mtime_ns, self._config.datasets[dataset])
+        if is_shortened(name) and rank[0][0] != BY_TIME:
+            rank = []  # not known any more: whatever comes is newer
         try:
             return self._prepared(
                 Candidate(dataset, done[1], name, rank, _micros(stat.st_mtime_ns), None, accepted=True)
@@ -146,15 +149,15 @@ class Preparer:
             self._refuse_older(candidate)
             return self._prepared(candidate)
         except (DumpRefusedError, EngineError) as error:
-            _log.error("dump refused", dataset=dataset, file=identity.name, **_told(error))
+            _log.error("dump refused", dataset=dataset, file=shown(identity.name), **_told(error))
             self._inbox.to_failed(identity, str(error))
         except (DumpHeldError, PermissionError) as error:
-            held = error if isinstance(error, DumpHeldError) else _unreadable(identity.name)
-            _log.error("dump waits for a person", dataset=dataset, file=identity.name, **_told(held))
+            held = error if isinstance(error, DumpHeldError) else _unreadable(shown(identity.name))
+            _log.error("dump waits for a person", dataset=dataset, file=shown(identity.name), **_told(held))
             self._inbox.hold(identity, str(held))
             self._held[identity] = self._ledger.known(dataset).number
         except (DumpChangedError, FileNotFoundError):
-            _log.info("dump changed while it was read", dataset=dataset, file=identity.name)
+            _log.info("dump changed while it was read", dataset=dataset, file=shown(identity.name))
         return None
 
     def _refuse_older(self, candidate: Candidate) -> None:
@@ -163,7 +166,7 @@ class Preparer:
             order = self._config.datasets[candidate.dataset].order
             raise DumpRefusedError(
                 f"by its {order} it is older than the last dump of {candidate.dataset}; nothing of it is needed",
-                where=candidate.name,
+                where=shown(candidate.name),
                 fix="name dumps so that they sort by date, or set `order: time`; to go back, give it a newer name",
             )
 
@@ -197,7 +200,7 @@ class Preparer:
             _log.info(
                 "dump compared",
                 dataset=dataset,
-                file=candidate.name,
+                file=shown(candidate.name),
                 rows=loaded.rows,
                 rejected=len(loaded.rejects),
                 kept=loaded.kept,
@@ -217,7 +220,7 @@ class Preparer:
                     told = {
                         "rule": reject.rule,
                         "field": reject.field,
-                        "reason": f"{candidate.name} {reject.reason}",
+                        "reason": f"{shown(candidate.name)} {reject.reason}",
                         "original": base64.b64encode(originals.get(reject.line, b"")).decode(),
                     }
                     sink.write(json.dumps(told, ensure_ascii=False) + "\n")

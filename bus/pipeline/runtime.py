@@ -287,4 +287,4 @@ def _unique_at_once(source: SourceDataset, key: tuple[str, ...]) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    return getattr(error, "detail", "") or type(error).__name__
+    return getattr(error, "detail", "") or getattr(error, "strerror", "") or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,13 @@ async def test_another_delimiter_is_named(dumps: DumpFolder) -> None:
 
 async def test_an_empty_file(dumps: DumpFolder) -> None:
     assert "it is empty, without even a header" in await refused(dumps, "")
+
+
+async def test_a_line_without_an_end(dumps: DumpFolder) -> None:
+    text = await refused(dumps, f"{HEADER}\n1,甲,30\n2," + "x" * (6 << 20))
+
+    assert "line 3 has no end" in text
+    assert "where: people-2.csv" in text
 
 
 async def test_a_dump_of_another_dataset(dumps: DumpFolder) -> None:
@@ -343,3 +351,81 @@ async def test_two_processes_never_share_a_state(dumps: DumpFolder) -> None:
         await reading.snapshot()
         with pytest.raises(SourceUnavailableError, match="another process uses the adapter's state"):
             await dumps.take()
+
+
+GBK_NAME = os.fsdecode("people-2中.csv".encode("gbk"))
+
+
+async def test_a_dump_whose_name_is_not_utf8_is_taken(dumps: DumpFolder) -> None:
+    dumps.drop("people-1.csv", {"1": "甲"})
+    await dumps.take()
+    dumps.drop(GBK_NAME, f"{HEADER}\n1,改,30\n2,乙,三十\n")
+
+    rejected, update = changes(await dumps.take())
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "people-2中.csv line 3: age is not a long"
+    assert (update.after or {})["name"] == "改"
+    assert dumps.names("done") == ["00000001.people-1.csv", f"00000002.{GBK_NAME}"]
+    dumps.drop(os.fsdecode(b"people-3\xff.csv"), {"1": "新", "2": "乙"})
+    assert told(await dumps.take()) == [("u", "1", "新"), ("c", "2", "乙")]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(GBK_NAME, "people-2中.csv"), (os.fsdecode(b"people-2\xff.csv"), "people-2\\xff.csv")]
+)
+async def test_a_dump_whose_name_is_not_utf8_is_refused_or_held_as_others_are(
+    dumps: DumpFolder, name: str, shown: str
+) -> None:
+    dumps.drop("people-1.csv", {**MANY})
+    await dumps.take()
+    dumps.drop(name, "")
+    async with dumps.read():
+        await until(lambda: len(dumps.names("failed")) == 2, within=15, what="the dump in failed/")
+        assert f"where: {shown}" in dumps.reason()
+        dumps.drop(name, {})
+        held = dumps.folder / f"{name}.held.txt"
+        await until(held.exists, within=15, what="the question")
+        assert f"create an empty file {shown}.accept-deletions beside it" in held.read_text(encoding="utf-8")
+        (finding,) = await dumps.adapter().check(["people"], {"people": ("number",)})
+        assert (finding.where, finding.fix) == (shown, f"see {shown}.held.txt beside it")
+        (dumps.folder / f"{shown}.accept-deletions").touch()
+        await until(lambda: dumps.names() == [], within=15, what="all is moved")
+
+
+LONG = [f"people-{'9' * 237}{end}.csv" for end in "12345"]
+"""Of 249 bytes."""
+
+
+async def test_dumps_with_very_long_names_are_taken_and_stay_apart(dumps: DumpFolder) -> None:
+    for name in LONG[:2]:
+        (dumps.folder / name).write_text(table({"1": name[-5]}), encoding="utf-8")
+        batches = await dumps.take()
+    assert told(batches) == [("u", "1", "2")]
+    done = dumps.names("done")
+    assert len({name.partition(".")[2] for name in done}) == 2
+    assert all(name.startswith("0000000") and name.endswith(".csv") and len(name) <= 255 for name in done)
+
+    for path in dumps.state.iterdir():
+        path.unlink()
+    dumps.position = None
+    assert told(await dumps.take()) == [("r", "1", "2")], "mended from done/"
+    (dumps.folder / LONG[2]).write_text(table({"1": "3"}), encoding="utf-8")
+    assert told(await dumps.take()) == [("u", "1", "3")]
+
+
+async def test_dumps_with_very_long_names_are_refused_and_held(dumps: DumpFolder) -> None:
+    (dumps.folder / LONG[0]).write_text(table(MANY), encoding="utf-8")
+    await dumps.take()
+    (dumps.folder / LONG[1]).write_text("", encoding="utf-8")
+    (dumps.folder / LONG[2]).write_text(table({}), encoding="utf-8")
+    async with dumps.read() as reading:
+        await until(lambda: len(dumps.names("failed")) == 2, within=15, what="the dump in failed/")
+        assert f"where: {LONG[1]}" in dumps.reason()
+        await until(lambda: list(dumps.folder.glob("*.held.txt")), within=15, what="the question")
+        (held,) = dumps.folder.glob("*.held.txt")
+        accept = held.read_text(encoding="utf-8").partition("create an empty file ")[2].partition(" ")[0]
+        assert (await dumps.adapter().check(["people"], {"people": ("number",)}))[0].fix == f"see {held.name} beside it"
+        (dumps.folder / accept).touch()
+        await reading.changes(100)
+        await until(lambda: dumps.names() == [], within=15, what="all is moved")
