@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.admin import NewTopic as ClientNewTopic
 
-from bus.errors import BrokerUnavailableError, BusError
+from bus.errors import BrokerUnavailableError, BusError, ConfigError, LoginRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -126,7 +126,13 @@ class Admin:
         self._connection = connection
         self._where = connection.bootstrap
         self._timeout = timeout
-        self._client = AdminClient(client_settings(connection))
+        self._codes: set[int] = set()
+        codes = self._codes
+        told = {"error_cb": lambda error: codes.add(error.code())}
+        try:
+            self._client = AdminClient(client_settings(connection) | told)
+        except KafkaException as error:
+            raise ConfigError(error.args[0].str(), where=self._where, fix=CHECK) from None
 
     def topics(self) -> dict[str, TopicState]:
         """Every topic by name, Kafka's internal ones included."""
@@ -274,21 +280,35 @@ class Admin:
                 return None
             raise self._translated(error, what, "") from error
         except TimeoutError as error:
-            raise BrokerUnavailableError(what, where=self._where, fix=CHECK) from error
+            raise self._unavailable(what) from error
 
     def _translated(self, error: KafkaException, what: str, fix: str) -> BusError:
         cause: KafkaError = error.args[0]
         if cause.code() in _UNREACHABLE:
-            return BrokerUnavailableError(cause.str(), where=self._where, fix=CHECK)
+            return self._unavailable(cause.str())
         if cause.code() in _NOT_ALLOWED:
             fix = f"the login {self._connection.username!r} may not do that; the bus's own may: see KAFKA_USERNAME"
         return KafkaRefusedError(cause.str(), where=f"{self._where} {what}".strip(), fix=fix)
+
+    def _unavailable(self, detail: str) -> BrokerUnavailableError:
+        """Why there was no answer: the broker is not there, or it does not let us in."""
+        self._client.poll(0)  # it tells of what a request that timed out does not
+        refused = KafkaError._AUTHENTICATION in self._codes
+        self._codes.clear()
+        if not refused:
+            return BrokerUnavailableError(detail, where=self._where, fix=CHECK)
+        return LoginRefusedError(
+            f"{self._connection.username!r} with this password",
+            where=self._where,
+            fix="check KAFKA_USERNAME and KAFKA_PASSWORD; `bus apply` keeps the logins that it makes in "
+            ".bus/credentials/<login>.env",
+        )
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self._timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise BrokerUnavailableError(f"waited {self._timeout:.0f} s for {what}", where=self._where, fix=CHECK)
+                raise self._unavailable(f"waited {self._timeout:.0f} s for {what}")
             time.sleep(POLL_SECONDS)
 
 

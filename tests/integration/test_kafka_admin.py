@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bus.config import Connection
-from bus.errors import BrokerUnavailableError
+from bus.errors import BrokerUnavailableError, LoginRefusedError
 from bus.kafka.admin import Admin, KafkaRefusedError, NewTopic
+from bus.kafka.embedded import EmbeddedKafka
+from bus.kafka.server_properties import Security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -87,3 +90,15 @@ def test_a_broker_that_is_away_is_named_within_the_time_given() -> None:
 
     assert unavailable.value.where == bootstrap
     assert "KAFKA_BOOTSTRAP" in unavailable.value.fix
+
+
+def test_a_wrong_password_is_told_from_a_broker_that_is_away(tmp_path: Path) -> None:
+    with EmbeddedKafka(tmp_path, security=Security({"operator": "right"}, superuser="operator")) as kafka:
+        login = {"security_protocol": "SASL_PLAINTEXT", "username": "operator", "password": "wrong"}
+        wrong = Connection.model_validate(login | {"bootstrap": kafka.bootstrap})
+
+        with pytest.raises(LoginRefusedError, match="'operator' with this password") as refused:
+            Admin(wrong, timeout=3).topics()
+
+    assert refused.value.where == kafka.bootstrap
+    assert "KAFKA_PASSWORD" in refused.value.fix
