@@ -16,12 +16,13 @@ class Source(Model):
 
     Attributes:
         adapter: the adapter's kind (`postgres`), as `bus adapter list` shows it.
-        config: name of the adapter instance; `bus adapter run <config>` runs all datasets that name it.
+        config: name of the adapter instance; `bus adapter run <config>` runs all datasets that name it. A replication
+            slot (63 characters) is called by it, with `shuniu_` before it.
         name: the source's own name of the dataset (`public.population`).
     """
 
     adapter: str = Field(min_length=1)
-    config: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    config: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=56)
     name: str = Field(min_length=1)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from bus.catalogue.file_text import HALF_A_CHARACTER, TOO_DEEP, UnusableFileError, is_too_deep, is_whole, read_text
 from bus.catalogue.kinds import KINDS
 from bus.errors import Finding
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from bus.catalogue.yaml_document import Document
 
 _NAME_PART = re.compile(r"[a-z0-9][a-z0-9_-]*")
+LONGEST_WORD = 128
+"""Characters of a name that is one word; topics, logins and files are called by it, with more around it."""
+
 _CODE_COLUMNS = ("code", "name", "valid_from", "valid_to")
 
 
@@ -61,6 +65,9 @@ def _unknown_kind(document: Document, kind: Any) -> Finding:
 
 
 def _name_findings(document: Document, resource: Resource) -> list[Finding]:
+    if resource.name_parts == 1 and len(resource.name) > LONGEST_WORD:
+        message = f"the name has {len(resource.name)} characters; {LONGEST_WORD} are allowed"
+        return [Finding(message, document.where(("metadata", "name")))]
     parts = resource.name.split(".")
     if len(parts) == resource.name_parts and all(_NAME_PART.fullmatch(part) for part in parts):
         return []
@@ -82,10 +89,11 @@ def _take_in_files(kind: str, value: Any, document: Document) -> tuple[Any, list
         return value, []
     where = document.where(("spec", attribute))
     try:
-        text = (document.folder / spec[attribute]).read_text("utf-8-sig")
-        content = read(text)
+        content = read(read_text(document.folder / spec[attribute]))
     except OSError as error:
         return value, [Finding(f"the file {spec[attribute]} cannot be read: {error.strerror}", where)]
+    except UnusableFileError as error:
+        return value, [Finding(f"the file {spec[attribute]} cannot be read: {error}", where)]
     except UnicodeDecodeError:
         return value, [Finding(f"the file {spec[attribute]} is not UTF-8", where, "save it as UTF-8")]
     except _BadFileError as error:
@@ -106,6 +114,12 @@ def _read_avsc(text: str) -> Any:
         schema = json.loads(text)
     except json.JSONDecodeError as error:
         raise _BadFileError(f"not JSON: {error.msg}", error.lineno) from None
+    except RecursionError:
+        raise _BadFileError(TOO_DEEP, 1) from None
+    if is_too_deep(schema):
+        raise _BadFileError(TOO_DEEP, 1)
+    if not is_whole(json.dumps(schema, ensure_ascii=False)):
+        raise _BadFileError(f"a text {HALF_A_CHARACTER}", 1)
     if not isinstance(schema, dict):
         raise _BadFileError("an entity's schema is an Avro record", 1)
     return schema

@@ -13,6 +13,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from bus.catalogue.file_text import (
+    DEEPEST,
+    HALF_A_CHARACTER,
+    TOO_DEEP,
+    WRITE_WHOLE,
+    UnusableFileError,
+    is_whole,
+    read_text,
+)
 from bus.errors import Finding
 
 if TYPE_CHECKING:
@@ -57,12 +66,14 @@ def read_documents(file: Path, shown: Path) -> tuple[list[Document], list[Findin
         shown: the path that findings name.
     """
     try:
-        text = file.read_text("utf-8")
+        text = read_text(file)
     except UnicodeDecodeError as error:
         line = file.read_bytes()[: error.start].count(b"\n") + 1
         return [], [Finding("the file is not UTF-8", f"{shown}:{line}", "save it as UTF-8")]
     except OSError as error:
         return [], [Finding(f"cannot be read: {error.strerror}", str(shown))]
+    except UnusableFileError as error:
+        return [], [Finding(f"cannot be read: {error}", str(shown))]
     findings: list[Finding] = []
     documents: list[Document] = []
     try:
@@ -71,6 +82,8 @@ def read_documents(file: Path, shown: Path) -> tuple[list[Document], list[Findin
             value = _Values(shown, lines, findings).of(node, ()) if node is not None else None
             if value is not None:
                 documents.append(Document(shown, file.parent, value, lines))
+    except RecursionError:
+        findings.append(Finding(TOO_DEEP, f"{shown}:1"))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         findings.append(Finding(f"not YAML: {error.problem}", f"{shown}:{mark.line + 1 if mark else 1}"))
@@ -94,6 +107,8 @@ class _Values:
         if id(node) in self._seen:
             return self._wrong(node, "anchors and aliases are not used here", "write it out")
         self._seen.add(id(node))
+        if len(path) > DEEPEST:
+            return self._wrong(node, TOO_DEEP, "")
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -105,6 +120,9 @@ class _Values:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
+            if not is_whole(key):
+                self._wrong(key_node, f"the key {HALF_A_CHARACTER}", WRITE_WHOLE)
+                continue
             if key in result:
                 self._wrong(key_node, f"key {key!r} is given twice", "keep one of them")
                 continue
@@ -116,6 +134,9 @@ class _Values:
         read = _SCALARS.get(str(node.tag).removeprefix(_PREFIX))
         if read is None:
             return self._wrong(node, f"tag {node.tag} is not known here", "remove it")
+        if not is_whole(node.value):
+            self._wrong(node, f"the text {HALF_A_CHARACTER}", WRITE_WHOLE)
+            return ""
         try:
             return read(node.value)
         except ValueError:

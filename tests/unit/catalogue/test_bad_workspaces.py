@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -434,3 +435,85 @@ def test_a_pseudonymised_view_belongs_to_one_subscriber(bus: Bus, folder: Folder
     ended = bus("validate", folder.path)
     assert "view portal-person shows pseudonyms and belongs to subscriber" in ended.out
     assert ended.code == 1
+
+
+def test_half_a_character_is_named_by_its_line(bus: Bus, folder: Folder) -> None:
+    folder.add("half.yaml", 'kind: Subscriber\nmetadata: {name: half, title: "\\ud800"}\nspec: {department: zwfw}\n')
+    assert_one_error(
+        bus, folder, f"{folder.path}/half.yaml:2", "the text holds half a character", "the character itself"
+    )
+
+
+def test_half_a_character_in_a_key_is_named_by_its_line(bus: Bus, folder: Folder) -> None:
+    folder.add("half.yaml", 'kind: Subscriber\n"\\udfff": x\nmetadata: {name: half}\nspec: {department: zwfw}\n')
+    assert_one_error(bus, folder, f"{folder.path}/half.yaml:2", "the key holds half a character")
+
+
+def test_half_a_character_in_a_schema_is_named_with_its_file(bus: Bus, folder: Folder) -> None:
+    folder.replace(AVSC, '"name": "full_name"', '"note": "\\ud800", "name": "full_name"')
+    ended = bus("validate", folder.path)
+    assert ended.code == 1
+    assert f"{folder.path / AVSC}:1: error: a text holds half a character" in ended.out
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, "[" * 20_000 + "]" * 20_000, "a: " + "[" * 80 + "]" * 80])
+def test_yaml_that_is_nested_too_deeply_is_named_with_its_file(bus: Bus, folder: Folder, text: str) -> None:
+    folder.add("deep.yaml", text)
+    ended = bus("validate", folder.path)
+    assert ended.code == 1
+    assert f"{folder.path}/deep.yaml:1: error: nested too deeply" in ended.out
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 500 + "]" * 500])
+def test_a_schema_that_is_nested_too_deeply_is_named_with_its_file(bus: Bus, folder: Folder, text: str) -> None:
+    folder.add(AVSC, text)
+    ended = bus("validate", folder.path)
+    assert ended.code == 1
+    assert f"{folder.path / AVSC}:1: error: nested too deeply" in ended.out
+
+
+def test_a_filter_that_is_nested_as_deeply_as_allowed_is_read(bus: Bus, folder: Folder) -> None:
+    text = "{not: " * 60 + "{field: division_code, eq: '320505'}" + "}" * 60
+    folder.replace(PORTAL, "  masks:", f"  filter: {text}\n  masks:")
+    assert bus("validate", folder.path).code == 0
+
+
+def test_an_adapter_whose_name_is_too_long_for_its_login_and_its_slot(bus: Bus, folder: Folder) -> None:
+    folder.replace(DATASET, "config: gongan", "config: " + "g" * 260)
+    where = folder.line(DATASET, "gggg")
+    assert_one_error(bus, folder, where, "spec.source.config: string should have at most 56 characters")
+
+
+def test_a_subscriber_whose_name_is_too_long_for_its_login(bus: Bus, folder: Folder) -> None:
+    name = "s" * 260
+    folder.add("long.yaml", f"kind: Subscriber\nmetadata: {{name: {name}}}\nspec: {{department: zwfw}}\n")
+    where = f"{folder.path}/long.yaml:2"
+    assert_one_error(bus, folder, where, "the name has 260 characters; 128 are allowed")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/dev/zero", "the file /dev/zero cannot be read: it is not a regular file"),
+        ("pipe", "the file pipe cannot be read: it is not a regular file"),
+        ("large", "the file large cannot be read: it has 16,777,217 bytes; 16,777,216 are allowed"),
+        (".", "the file . cannot be read: it is not a regular file"),
+        ('"a\\0b"', "cannot be read"),
+    ],
+)
+def test_a_schema_that_is_no_file_of_a_sane_size_is_not_read(bus: Bus, folder: Folder, name: str, message: str) -> None:
+    os.mkfifo(folder.path / "population" / "pipe")
+    with (folder.path / "population" / "large").open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+    folder.replace(ENTITY, "schema: person.avsc", f"schema: {name}")
+    ended = bus("validate", folder.path)
+    assert ended.code == 1
+    assert f"{folder.line(ENTITY, 'schema: ')}: error: " in ended.out
+    assert message in ended.out
+
+
+def test_a_yaml_file_that_is_too_large_is_not_read(bus: Bus, folder: Folder) -> None:
+    with (folder.path / "large.yaml").open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+    ended = bus("validate", folder.path)
+    assert f"{folder.path}/large.yaml: error: cannot be read: it has 16,777,217 bytes" in ended.out
