@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from adapters.files import checks
 from adapters.files.config import FilesConfig
+from adapters.files.engine import let_go_at_exit
 from adapters.files.inbox import Inbox
 from adapters.files.ledger import Ledger
 from adapters.files.prepare import Preparer
@@ -35,6 +36,7 @@ class FilesAdapter(Adapter[FilesConfig]):
 
     def __init__(self, name: str, config: FilesConfig) -> None:
         super().__init__(name, config)
+        let_go_at_exit()
         self._inbox = Inbox(config)
         self._ledger: Ledger | None = None
         self._locked: Ledger | None = None

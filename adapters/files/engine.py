@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import gc
 import shutil
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +30,17 @@ def literal(text: object) -> str:
 def parquet(path: Path) -> str:
     """A Parquet file in SQL, whatever it is called."""
     return f"read_parquet({literal(path)})"
+
+
+@functools.cache
+def let_go_at_exit() -> None:
+    """Let the engine's own types go when the process ends.
+
+    A worker in the same process freezes what is loaded (`bus.process.collect_rarely`), and what is frozen is not
+    collected at the end either: the engine's binding then writes a line for each of its types and functions, which
+    bury the message of an error.
+    """
+    atexit.register(gc.unfreeze)
 
 
 class Engine:

@@ -345,6 +345,37 @@ async def test_a_full_disk_loses_nothing_and_says_so(
     assert len(told(await dumps.take())) == 20_000
 
 
+FAILING = """
+import asyncio, sys
+from pathlib import Path
+from bus.process import collect_rarely
+from tests.files_folder import DumpFolder
+
+async def main():
+    dumps = DumpFolder(Path(sys.argv[1]))
+    collect_rarely()
+    async for batch in dumps.adapter().read(["people"], None):
+        raise SystemExit("the message")
+
+asyncio.run(main())
+"""
+
+
+def test_an_error_ends_the_process_without_lines_of_the_engine(
+    dumps: DumpFolder, request: pytest.FixtureRequest
+) -> None:
+    dumps.drop("people-1.csv", {"1": "甲"})
+
+    run = subprocess.run(
+        [sys.executable, "-c", FAILING, str(dumps.folder)],
+        capture_output=True, text=True, check=False, cwd=request.config.rootpath, timeout=60,
+    )  # fmt: skip
+
+    assert run.returncode == 1
+    assert "the message" in run.stderr
+    assert "nanobind" not in run.stderr
+
+
 async def test_two_processes_never_share_a_state(dumps: DumpFolder) -> None:
     dumps.drop("people-1.csv", {"1": "甲"})
     async with dumps.read() as reading:
