@@ -177,7 +177,7 @@ def every_verdict(datasets: int = 12, now: float | None = None) -> BusHealth:
     health = silent_adapter(stale(city(datasets, now), 1), 2)
     paused = Judged(
         verdict=Verdict.PAUSED, code="rejects-burst", cause="paused: 412 rejects within 1 min",
-        action="mend the mapping, then: bus adapter resume minzheng",
+        action="mend the mapping, then: bus adapter run minzheng --config FILE",
     )  # fmt: skip
     failed = Judged(
         verdict=Verdict.FAILED, code="offset-missing",

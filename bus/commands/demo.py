@@ -95,7 +95,7 @@ def _views(views: dict[str, Any]) -> Table:
 
     table = Table(title="枢纽 Shuniu · proof, by digest", title_justify="left", box=SIMPLE_HEAD, padding=0)
     counts = ("missing", "extra", "different", "leaked", "out_of_order", "doubled")
-    for title in ("view", "rows", "events", "missing", "extra", "different", "leaked", "order", "doubled"):
+    for title in ("view", "rows", "events", "missing", "extra", "differ", "leaked", "order", "doubled"):
         table.add_column(title, justify="left" if title == "view" else "right", no_wrap=title == "view")
     for name, view in views.items():
         wrong = (f"[{'green' if not view[count] else 'bold red'}]{view[count]:,}" for count in counts)

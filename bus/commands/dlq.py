@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bus.pipeline.rejects import DeadLetter, RejectCount, RejectStates
 
 WHAT_TO_DO: Final = {
-    "open": "mend the mapping and `bus apply` it, then: bus dlq redrive --dataset {}; or mend the row at the source",
+    "open": "mend the mapping, raise its `revision` and `bus apply` it, then: bus dlq redrive --dataset {}; "
+    "or mend the row at the source",
     "superseded": "nothing: a later change of the key is good, or was rejected in its turn",
     "redriven": "nothing: it was taken up again and is on shared",
     "at_source": "it cannot be redriven, since no record of raw with a key stands behind it; mend it at the source",

@@ -98,7 +98,7 @@ def judge_adapter(seen: AdapterSeen) -> Judged:
             verdict=Verdict.PAUSED,
             code="adapter-paused",
             cause=f"adapter {seen.name} is paused",
-            action=f"let it go on: bus adapter resume {seen.name}",
+            action=f"let it go on: {_command('run', seen)}",
         )
     return OK
 

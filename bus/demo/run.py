@@ -262,5 +262,7 @@ def _dump(record: TopicRecord) -> str:
 def _line(scene: Scene, phase: str) -> str:
     observer, latencies = scene.observer, scene.portal.latencies[-NEWEST:]
     counts = f"{observer.raw.total():,} changes, {observer.rejected.total():,} rejected, {scene.received:,} delivered"
+    if not latencies:
+        return f"{phase}: {counts}"
     p50, p99 = (percentile(latencies, share) * 1000 for share in (0.5, 0.99))
     return f"{phase}: {counts}; p50 {p50:.0f} ms, p99 {p99:.0f} ms"
