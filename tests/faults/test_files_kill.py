@@ -212,6 +212,26 @@ async def test_an_adapter_killed_in_its_first_snapshot_goes_on_in_it(office: Off
     assert sequences(await office.raw()) == expected([dump])
 
 
+async def test_of_two_adapters_of_dumps_the_first_reads_and_the_later_one_waits_for_its_end(office: Office) -> None:
+    first: Dump = {"n000000001": "王伟"}
+    office.dumps.drop("people-000.csv", first)
+    process = office.start()
+    await until(lambda: len(office.dumps.names("done")) == 1, within=30, what="the first dump is done")
+    second = office.start()
+    await until(lambda: "another process uses the adapter's state" in second.text(), within=30, what="it says why")
+    office.dumps.drop("people-001.csv", first | {"n000000002": "新"})
+    await until(lambda: len(office.dumps.names("done")) == 2, within=30, what="the second dump is done")
+    assert process.is_running
+
+    process.kill()
+    office.dumps.drop("people-002.csv", first)
+    await until(lambda: len(office.dumps.names("done")) == 3, within=30, what="the third dump is done")
+
+    assert second.is_running
+    told = sequences(await office.raw())
+    assert told == {"n000000001": [("r", "王伟")], "n000000002": [("c", "新"), ("d", None)]}
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_forty_kills_of_the_adapter_of_dumps(office: Office) -> None:
