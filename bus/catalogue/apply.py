@@ -31,13 +31,15 @@ from bus.catalogue.actions import (
 from bus.catalogue.cluster_state import ClusterState, SubjectState
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
+from bus.catalogue.golden import with_golden_warnings
 from bus.catalogue.plan import Limits, plan
 from bus.catalogue.registry_reader import RegistryReader
 from bus.catalogue.topics import CATALOGUE_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
 from bus.credentials import Credentials
-from bus.errors import BusError, PlanRefusedError
+from bus.errors import BusError, FencedError, PlanRefusedError
+from bus.kafka import clients
 from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.principals import Principals, checks_acls
@@ -136,7 +138,7 @@ async def apply_workspace(folder: Path | None, settings: Settings) -> Plan:
         WorkspaceError: the workspace has errors.
         BusError: as `read_state` and `apply_plan`.
     """
-    return await apply_loaded(Workspace.load(folder or default_workspace()), settings)
+    return await apply_loaded(with_golden_warnings(Workspace.load(folder or default_workspace())), settings)
 
 
 async def apply_loaded(workspace: Workspace, settings: Settings) -> Plan:
@@ -242,4 +244,22 @@ async def _catalogue(puts: list[PutRecord], deletions: list[DeleteRecord], conne
         if stale:
             raise StaleCatalogueError(", ".join(stale), where=CATALOGUE_TOPIC, fix="plan again, and apply that")
         written = {action.key: action.record.encode() for action in puts}
-        await catalogue.put({**written, **{action.key: None for action in deletions}})
+        try:
+            await catalogue.put({**written, **{action.key: None for action in deletions}})
+        except FencedError:
+            _leave_fenced_records(asyncio.get_running_loop())
+            raise
+
+
+def _leave_fenced_records(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop say nothing of the records that a fenced writer did not send: that it was fenced says it all.
+
+    aiokafka has a future for each of them, and one for the transaction, that nobody awaits any more.
+    """
+    before = loop.get_exception_handler() or type(loop).default_exception_handler
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), clients.FENCED):
+            before(loop, context)
+
+    loop.set_exception_handler(handle)

@@ -18,7 +18,7 @@ A file beside the mapping, `*.golden.yaml`:
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -33,7 +33,7 @@ from bus.catalogue.mapping import Mapping
 from bus.catalogue.model import Model
 from bus.catalogue.workspace import shown_path
 from bus.catalogue.yaml_document import read_documents
-from bus.errors import Finding
+from bus.errors import Finding, Severity
 from bus.pipeline.mapping.compiled import CompiledMapping, compile_mapping
 from bus.pipeline.reject import Reject
 
@@ -107,6 +107,16 @@ def run_golden(workspace: Workspace) -> list[GoldenRun]:
     return [_run(workspace, mapping) for mapping in workspace.all(Mapping) if mapping.spec.golden]
 
 
+def with_golden_warnings(workspace: Workspace) -> Workspace:
+    """The workspace, which has no errors, with a warning for each golden example that comes out otherwise."""
+    warnings = [
+        replace(finding, severity=Severity.WARNING, fix=finding.fix or "see `bus mapping test`")
+        for run in run_golden(workspace)
+        for finding in run.findings
+    ]
+    return replace(workspace, findings=(*workspace.findings, *warnings))
+
+
 def _run(workspace: Workspace, mapping: Mapping) -> GoldenRun:
     file = workspace.documents[mapping.key].folder / mapping.spec.golden
     documents, findings = read_documents(file, shown_path(file))
@@ -150,7 +160,7 @@ class _Runner:
             where = self._document.where(("examples", index))
             try:
                 lines = list(self._compare(example))
-            except ValueError as error:
+            except (ValueError, TypeError, ArithmeticError) as error:  # fastavro's, of a record that does not fit, too
                 lines = [str(error)]
             if lines:
                 yield Finding("\n".join([f"example {example.name!r} came out otherwise", *lines]), where)

@@ -23,12 +23,13 @@ def command(workspace: Path | None, bootstrap: str | None, registry: str | None,
     Ends with 0 if the plan can be applied, 1 if it is refused.
     """
     from bus.catalogue.apply import read_state
+    from bus.catalogue.golden import with_golden_warnings
     from bus.catalogue.plan import Limits, plan
     from bus.catalogue.plan_text import plan_lines, totals
     from bus.catalogue.workspace import Workspace, default_workspace
 
     chosen = settings(bootstrap, registry)
-    wanted = Workspace.load(workspace or default_workspace())
+    wanted = with_golden_warnings(Workspace.load(workspace or default_workspace()))
     made = plan(wanted, asyncio.run(read_state(chosen, wanted)), Limits.of(chosen))
     if as_json:
         click.echo(json.dumps(made.json(), ensure_ascii=False, indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +221,16 @@ def test_plan_and_apply_speak_json(city: tuple[Path, list[str]], capsys: pytest.
 
 def test_adapter_list_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert told_as_json(["adapter", "list"], capsys)["postgres"]["snapshot"] is True
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_golden_example_that_differs_is_a_warning(
+    command: str, city: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(city[0], tmp_path / "city")
+    golden = tmp_path / "city/companies/companies.golden.yaml"
+    golden.write_text(golden.read_text("utf-8").replace("has: {founded: 2020-05-01}", "has: {founded: 2020-05-02}"))
+    told = told_as_json([command, str(tmp_path / "city"), *city[1]], capsys)
+    warned = [finding for finding in told["findings"] if "中文日期" in finding["message"]]
+    assert [(finding["severity"], finding["fix"]) for finding in warned] == [("warning", "see `bus mapping test`")]
+    assert told["actions"] == []

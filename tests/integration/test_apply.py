@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bus import cli
+from bus.catalogue import apply as applying
 from bus.catalogue.actions import CreateTopic, PutRecord
-from bus.catalogue.apply import StaleCatalogueError, apply_plan, read_state
+from bus.catalogue.apply import WRITER, StaleCatalogueError, apply_plan, read_state
 from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.plan import Plan, plan
 from bus.catalogue.workspace import Workspace
 from bus.config import Settings
-from bus.errors import PlanRefusedError
+from bus.errors import FencedError, PlanRefusedError
+from bus.kafka.compacted import CompactedTopic
 from bus.kafka.embedded import EmbeddedKafka
 from bus.registry.server import RegistryServer
 from bus.testing.workspaces import population_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
 
@@ -75,6 +79,33 @@ async def _a_refused_plan_changes_nothing(settings: Settings, folder: Path) -> N
     with pytest.raises(PlanRefusedError, match="their order would be lost"):
         await apply_plan(plan(workspace, before), settings)
     assert await read_state(settings, workspace) == before
+
+
+class Overtaken(CompactedTopic):
+    """A writer whom another one fences just before it writes."""
+
+    async def put(self, items: Mapping[str, bytes | None]) -> None:
+        async with CompactedTopic(self._connection, self._topic, writer=WRITER):
+            pass
+        await super().put(items)
+
+
+async def test_of_two_applies_the_loser_is_told_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    population_workspace(tmp_path / "city")
+    workspace = Workspace.load(tmp_path / "city")
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    monkeypatch.setattr(applying, "CompactedTopic", Overtaken)
+
+    with pytest.raises(FencedError, match="Another process"):
+        await apply_plan(plan(workspace, await read_state(settings, workspace)), settings)
+
+    for _ in range(3):
+        gc.collect()
+        await asyncio.sleep(0)
+    assert told == []
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
