@@ -287,4 +287,5 @@ def _unique_at_once(source: SourceDataset, key: tuple[str, ...]) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    return getattr(error, "detail", "") or getattr(error, "strerror", "") or type(error).__name__
+    told = getattr(error, "detail", "") or getattr(error, "strerror", "") or type(error).__name__
+    return f"{told} ({type(error.__cause__).__name__})" if error.__cause__ is not None else told
