@@ -114,6 +114,7 @@ class Ledger:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)  # it holds the last dump's rows
             held = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise no_room(self.folder, error) from None

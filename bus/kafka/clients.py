@@ -23,6 +23,7 @@ from aiokafka.errors import (
     ProducerFenced,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnknownError,
     UnsupportedSaslMechanismError,
 )
 from aiokafka.producer.transaction_manager import TransactionState
@@ -45,6 +46,7 @@ __all__ = [
     "KafkaError",
     "StickyPartitionAssignor",
     "TopicPartition",
+    "commit_transaction",
     "committed",
     "consumer",
     "introduce",
@@ -269,6 +271,22 @@ async def missing_topics(producer: Any, topics: Iterable[str]) -> set[str] | Non
         if not await client.force_metadata_update():
             return None
     return {topic for topic in asked if client.cluster.partitions_for_topic(topic) is None}
+
+
+async def commit_transaction(producer: Any) -> None:
+    """Commit a producer's open transaction.
+
+    Raises:
+        ProducerFenced: another producer has its id now. While the broker is about to fence a transaction (its state
+            PrepareEpochFence, before it aborts it), it answers that it does not know what is wrong.
+        KafkaError: it was not committed.
+    """
+    try:
+        await producer.commit_transaction()
+    except KafkaError as error:
+        if isinstance(error.__cause__, UnknownError):
+            raise ProducerFenced from error
+        raise
 
 
 def refuse_fenced(producer: Any) -> None:

@@ -113,7 +113,7 @@ async def _write(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
         await asyncio.gather(*futures)
     if offsets:
         await producer.send_offsets_to_transaction(offsets, group)
-    await producer.commit_transaction()
+    await clients.commit_transaction(producer)
     return len(futures)
 
 
