@@ -38,8 +38,7 @@ from bus.catalogue.topics import CATALOGUE_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
 from bus.credentials import Credentials
-from bus.errors import BusError, FencedError, PlanRefusedError
-from bus.kafka import clients
+from bus.errors import BusError, PlanRefusedError
 from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.principals import Principals, checks_acls
@@ -244,22 +243,4 @@ async def _catalogue(puts: list[PutRecord], deletions: list[DeleteRecord], conne
         if stale:
             raise StaleCatalogueError(", ".join(stale), where=CATALOGUE_TOPIC, fix="plan again, and apply that")
         written = {action.key: action.record.encode() for action in puts}
-        try:
-            await catalogue.put({**written, **{action.key: None for action in deletions}})
-        except FencedError:
-            _leave_fenced_records(asyncio.get_running_loop())
-            raise
-
-
-def _leave_fenced_records(loop: asyncio.AbstractEventLoop) -> None:
-    """Let the loop say nothing of the records that a fenced writer did not send: that it was fenced says it all.
-
-    aiokafka has a future for each of them, and one for the transaction, that nobody awaits any more.
-    """
-    before = loop.get_exception_handler() or type(loop).default_exception_handler
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), clients.FENCED):
-            before(loop, context)
-
-    loop.set_exception_handler(handle)
+        await catalogue.put({**written, **{action.key: None for action in deletions}})

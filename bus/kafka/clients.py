@@ -319,6 +319,9 @@ def _is_stuck(client: Any) -> bool:
 
 async def stop(client: Any, *, within: float = 10.0) -> None:
     """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
+    waiter = getattr(getattr(client, "_txn_manager", None), "_transaction_waiter", None)
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        waiter.exception()  # aiokafka does not look at it when it is fenced, and asyncio then complains
     if _is_fenced(client) or _is_stuck(client):
         within = min(within, FENCED_STOP_SECONDS)
     try:

@@ -170,8 +170,8 @@ class CompactedTopic:
         try:
             clients.refuse_fenced(self._producer)
             async with self._producer.transaction():
-                for key, value in items.items():
-                    await self._producer.send(self._topic, value, key=key.encode())
+                sent = [await self._producer.send(self._topic, value, key=key.encode()) for key, value in items.items()]
+                await asyncio.gather(*sent)
         except clients.FENCED:
             raise FencedError(where=self._topic) from None
         for key, value in items.items():

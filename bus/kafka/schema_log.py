@@ -158,9 +158,6 @@ class SchemaLog:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        waiter = producer._txn_manager._transaction_waiter  # noqa: SLF001  aiokafka forgets to look at it when fenced
-        if waiter is not None and waiter.done() and not waiter.cancelled():
-            waiter.exception()
         with contextlib.suppress(clients.KafkaError):  # a fenced producer cannot end its transaction
             await clients.stop(producer)
 
