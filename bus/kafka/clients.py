@@ -317,11 +317,36 @@ def _is_stuck(client: Any) -> bool:
     )
 
 
+class _FencedFutures:
+    """Lets a loop say nothing of the futures of a fenced producer.
+
+    aiokafka has one for each batch that it did not send, and one for the transaction, that nobody can look at; asyncio
+    logs each as an error. That the producer was fenced is raised to its owner already.
+    """
+
+    def __init__(self, before: Any) -> None:
+        self._before = before
+
+    @classmethod
+    def leave(cls, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on."""
+        if not isinstance(loop.get_exception_handler(), cls):
+            loop.set_exception_handler(cls(loop.get_exception_handler()))
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the loop does with what nobody handles."""
+        if isinstance(context.get("exception"), FENCED):
+            return
+        if self._before is None:
+            loop.default_exception_handler(context)
+        else:
+            self._before(loop, context)
+
+
 async def stop(client: Any, *, within: float = 10.0) -> None:
     """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
-    waiter = getattr(getattr(client, "_txn_manager", None), "_transaction_waiter", None)
-    if waiter is not None and waiter.done() and not waiter.cancelled():
-        waiter.exception()  # aiokafka does not look at it when it is fenced, and asyncio then complains
+    if _is_fenced(client):
+        _FencedFutures.leave(asyncio.get_running_loop())
     if _is_fenced(client) or _is_stuck(client):
         within = min(within, FENCED_STOP_SECONDS)
     try:
