@@ -16,6 +16,7 @@ from bus.http_server import PortTakenError
 from bus.kafka.embedded import EmbeddedKafka
 from bus.kafka.registry_client import RegistryRefusedError, SchemaRegistry
 from bus.registry.server import RegistryServer
+from bus.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,12 @@ async def test_two_registries_never_give_one_number_twice(
         )
 
         assert len(set(ids)) == 20
-        latest = await first.latest(subject)
-        assert latest is not None
-        assert latest[0] == 20
+
+        async def all_known() -> bool:
+            latest = await first.latest(subject)
+            return latest is not None and latest[0] == 20
+
+        await until(all_known, within=5, what="the one has followed what the other wrote")
         assert [await second.schema(schema_id) for schema_id in ids] == schemas
 
 
