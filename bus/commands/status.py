@@ -51,7 +51,7 @@ def command(
     lag        records that the next stage, or the subscriber, has not taken yet.
     freshness  everything that the source had committed up to so long ago is there.
     latency    from the newest record's commit at its source to its being on that topic.
-    rejects    keys whose newest change was rejected and is not mended; see `bus tail dlq.<dataset>`.
+    rejects    keys whose newest change was rejected and is not mended; see `bus dlq ls`.
 
     Looks anew every second until Ctrl-C. With --once or --json it looks for a second or two, up to six where only a
     longer look tells what stands still from what is slow; its exit code is 0 when everything is OK, 1 otherwise. With

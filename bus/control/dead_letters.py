@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from bus import wire
 from bus.control.health import LatestReject
 from bus.kafka.survey import Span
 
@@ -64,7 +65,7 @@ class DeadLetters:
 
 
 def _reject(dataset: str, record: Any) -> LatestReject:
-    told = {name: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith("bus_reject_")}
+    told = wire.header_texts(record.headers)
     return LatestReject(
         time=record.timestamp / 1000,
         dataset=dataset,

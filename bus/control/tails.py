@@ -45,9 +45,8 @@ class Tail:
 
 def source_time(record: Any) -> float | None:
     """Source commit time of a record (`ce_time`), seconds since 1970; None if it has none."""
-    text = next((value.decode("ascii", "replace") for name, value in record.headers if name == "ce_time"), "")
     try:
-        return wire.micros(text) / 1e6
+        return wire.micros(wire.header_texts(record.headers).get("ce_time", "")) / 1e6
     except (ValueError, TypeError):
         return None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
+from bus.control import tails
 from bus.control.backlogs import Backlogs, Extents, Reader
 from bus.control.dead_letters import DeadLetters
 from bus.control.tails import Tails
@@ -142,3 +144,7 @@ def test_rejects_whose_retention_has_passed_are_no_longer_told() -> None:
     assert letters.spans({DLQ: 1}, {DLQ: 2}) == {DLQ: Span(1, 2, 2_000)}
     letters.take({DLQ: 2}, {DLQ: Glimpse([rejected(1, 2.0)], whole=True)})
     assert [reject.offset for reject in letters.latest] == [1]
+
+
+def test_a_record_whose_source_time_has_no_value_has_none() -> None:
+    assert tails.source_time(SimpleNamespace(headers=[("ce_time", None)])) is None
