@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from bus.errors import ConfigError, WrongUseError
+from bus.spi import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ def make_adapter(kind: str, name: str, file: Path | None, environment: Mapping[s
     """
     chosen = adapter_class(kind)
     values = _file_values(file) if file is not None else {}
-    prefix = f"BUS_ADAPTER_{name.upper().replace('-', '_')}_"
+    prefix = variables(name)
     environment = os.environ if environment is None else environment
     values |= {key.removeprefix(prefix).lower(): value for key, value in environment.items() if key.startswith(prefix)}
     try:

@@ -11,6 +11,7 @@ The contract, in the order of a life: the class is constructed with its validate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -21,6 +22,7 @@ from bus.errors import Finding, Severity, SourceRefusedError, SourceUnavailableE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
 __all__ = [
     "Adapter",
@@ -37,6 +39,7 @@ __all__ = [
     "SourceDataset",
     "SourceRefusedError",
     "SourceUnavailableError",
+    "variables",
 ]
 
 Row = dict[str, Any]
@@ -62,6 +65,11 @@ class AdapterConfig(BaseModel):
     """Base of every adapter's configuration; secrets are `SecretStr` and come from the environment or a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def variables(adapter: str) -> str:
+    """What the environment variables that set fields of an adapter instance begin with: `BUS_ADAPTER_<NAME>_`."""
+    return f"BUS_ADAPTER_{adapter.upper().replace('-', '_')}_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +235,16 @@ class Adapter(ABC, Generic[ConfigT]):
             SourceUnavailableError: the source does not answer; the runtime waits and calls `read` again.
             SourceRefusedError: the position is gone (slot dropped, log cut); only a new snapshot helps.
         """
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Hold what only one process may use at a time, across any number of `read`; by default there is no such thing.
+
+        The runtime takes it before it writes anything. What else stands in the way is for `check` and `read` to say.
+
+        Raises:
+            SourceUnavailableError: another process has it, when it is entered.
+        """
+        return nullcontext()
 
     async def acknowledge(self, position: Position) -> None:
         """Everything up to here is durable on Kafka: the source may forget it."""

@@ -90,11 +90,11 @@ class Up:
         """
         async with AsyncExitStack() as stack:
             settings = self._settings
-            watched: list[Callable[[], Awaitable[None]]] = []
+            roles: list[Callable[[], Awaitable[None]]] = []
             if self._port is not None:
                 broker = OwnBroker(settings, self._port, secured=self._secured)
                 settings = await stack.enter_async_context(broker.serving())
-                watched.append(broker.wait)
+                roles.append(broker.wait)
             registry = RegistryServer(settings, port=self._registry_port)
             await stack.enter_async_context(registry)
             settings = settings.model_copy(update={"registry_url": registry.url})
@@ -103,12 +103,7 @@ class Up:
             workspace = Workspace.load(self._workspace or default_workspace())
             _make_pseudonym_keys(workspace, settings)
             await apply_loaded(workspace, settings)
-            roles: list[Callable[[], Awaitable[None]]] = [
-                *watched,
-                registry.wait,
-                partial(run_worker, settings, self._instruments),
-                *self._adapter_roles(settings),
-            ]
+            roles += [registry.wait, partial(run_worker, settings, self._instruments), *self._adapter_roles(settings)]
             console_url = None
             if self._instruments is not None or self._console_port is not None:
                 observer = await stack.enter_async_context(Observer(settings))

@@ -52,7 +52,7 @@ class FilesAdapter(Adapter[FilesConfig]):
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """See `bus.pipeline.runtime.Exclusive`: the lock of the state folder.
+        """See `Adapter.alone`: the lock of the state folder.
 
         Raises:
             StateTakenError: another process has it.

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from adapters.postgres.tables import quoted
-from bus.spi import Finding, SourceRefusedError, SourceUnavailableError
+from bus.spi import Finding, SourceRefusedError, SourceUnavailableError, variables
 
 if TYPE_CHECKING:
     import psycopg
@@ -89,7 +89,7 @@ def _refusal(text: str, adapter: str, config: PostgresConfig) -> tuple[str, str]
     words = {
         "role": role,
         "database": quoted(config.database),
-        "variable": f"BUS_ADAPTER_{adapter.upper().replace('-', '_')}_PASSWORD",
+        "variable": f"{variables(adapter)}PASSWORD",
         "create": f"create role {role} login replication password '…'",
         "reload": "select pg_reload_conf()",
     }

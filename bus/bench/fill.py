@@ -80,10 +80,10 @@ class Filler:
         """Write at a steady rate, each record's `ce_time` the time when it is written; how many."""
         encode = await self._encoder()
         topic = wire.raw_topic(self._dataset)
-        made = changes(20_000, self._row_schema)
+        people = changes(20_000, self._row_schema)
         if self._districts:
-            made = moved(made, self._districts)
-        ready = [(key, encode(event)) for key, event in made]
+            people = moved(people, self._districts)
+        ready = [(key, encode(event)) for key, event in people]
         async with clients.started(self._producer, self._settings.kafka):
             begun, done = time.monotonic(), 0
             while (elapsed := time.monotonic() - begun) < seconds:
@@ -91,8 +91,8 @@ class Filler:
                 outputs = []
                 for number in range(done, due):
                     key, value = ready[number % len(ready)]
-                    now = headers(number, self._dataset, time.time())
-                    outputs.append(Output(topic, partition_of(key, PARTITIONS), key, value, now))
+                    made = headers(number, self._dataset, time.time())
+                    outputs.append(Output(topic, partition_of(key, PARTITIONS), key, value, made))
                 done = due
                 if outputs:
                     await transaction.commit(self._producer, outputs, {}, "", int(time.time() * 1000))

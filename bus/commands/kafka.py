@@ -34,7 +34,6 @@ def command(data_dir: Path, port: int, insecure: bool) -> None:
     """
     from bus.config import Settings
     from bus.credentials import SUPERUSER, Credentials
-    from bus.errors import EmbeddedKafkaError
     from bus.own_broker import OwnBroker
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -46,6 +45,6 @@ def command(data_dir: Path, port: int, insecure: bool) -> None:
             f"export KAFKA_BOOTSTRAP={bootstrap}" if insecure else f"set -a; . {Credentials(data_dir).file(SUPERUSER)}"
         )
         click.echo(f"Apache Kafka serves {bootstrap}  ({login})")
-        while broker.kafka.is_running:
+        while True:
+            broker.check()
             time.sleep(0.5)
-        raise EmbeddedKafkaError("its JVM ended", where=str(data_dir / "kafka" / "logs"))

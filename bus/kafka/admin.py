@@ -21,7 +21,8 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.admin import NewTopic as ClientNewTopic
 
-from bus.errors import BrokerUnavailableError, BusError, ConfigError, LoginRefusedError
+from bus.errors import BrokerUnavailableError, BusError, ConfigError
+from bus.kafka import login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -297,12 +298,7 @@ class Admin:
         self._codes.clear()
         if not refused:
             return BrokerUnavailableError(detail, where=self._where, fix=CHECK)
-        return LoginRefusedError(
-            f"{self._connection.username!r} with this password",
-            where=self._where,
-            fix="check KAFKA_USERNAME and KAFKA_PASSWORD; `bus apply` keeps the logins that it makes in "
-            ".bus/credentials/<login>.env",
-        )
+        return login.refused(self._connection, self._where)
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self._timeout

@@ -29,7 +29,8 @@ from aiokafka.errors import (
 from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
-from bus.errors import BrokerUnavailableError, LoginRefusedError, TopicUnknownError
+from bus.errors import BrokerUnavailableError, TopicUnknownError
+from bus.kafka import login
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -177,20 +178,10 @@ async def _refuse_login(connection: Connection) -> None:
             finally:
                 reached.close()
         except LOGIN_REFUSED:
-            raise LoginRefusedError(
-                f"{connection.username!r} with this password",
-                where=f"{host}:{port}",
-                fix="check KAFKA_USERNAME and KAFKA_PASSWORD; `bus apply` keeps the logins that it makes in "
-                ".bus/credentials/<login>.env",
-            ) from None
+            raise login.refused(connection, f"{host}:{port}") from None
         except KafkaConnectionError:
             if not connection.username and await _listens(host, port):
-                raise LoginRefusedError(
-                    "none is set, and it closes the connection",
-                    where=f"{host}:{port}",
-                    fix="set KAFKA_SECURITY_PROTOCOL, KAFKA_USERNAME and KAFKA_PASSWORD: "
-                    "set -a; . .bus/credentials/<login>.env; set +a",
-                ) from None
+                raise login.refused(connection, f"{host}:{port}") from None
         except (KafkaError, OSError, TimeoutError):
             continue
 
@@ -345,9 +336,10 @@ class _FencedFutures:
 
 async def stop(client: Any, *, within: float = 10.0) -> None:
     """Stop a consumer or producer; with the broker gone, let go of it without the goodbye, which would never end."""
-    if _is_fenced(client):
+    fenced = _is_fenced(client)
+    if fenced:
         _FencedFutures.leave(asyncio.get_running_loop())
-    if _is_fenced(client) or _is_stuck(client):
+    if fenced or _is_stuck(client):
         within = min(within, FENCED_STOP_SECONDS)
     try:
         async with asyncio.timeout(within):

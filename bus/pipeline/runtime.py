@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -30,7 +30,6 @@ from bus.pipeline.session import MAX_CHANGES, PublishingSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from bus.config import Settings
     from bus.kafka.registry_client import SchemaRegistry
@@ -43,21 +42,6 @@ PACE_SECONDS: Final = 0.02
 
 TAKE_SECONDS: Final = 1.0
 """How often it is looked whether the other process has ended."""
-
-
-@runtime_checkable
-class Exclusive(Protocol):
-    """An adapter that keeps something which only one process may use.
-
-    It is taken before the transactional producer starts: that one fences the process that has it, though it goes on.
-    """
-
-    def alone(self) -> AbstractAsyncContextManager[None]:
-        """Hold it, across any number of `read`; what else stands in the way is for `check` and `read` to say.
-
-        Raises:
-            SourceUnavailableError: another process has it, when it is entered.
-        """
 
 
 class AdapterRuntime:
@@ -132,7 +116,8 @@ class AdapterRuntime:
     async def run(self) -> None:
         """Publish without end, with a heartbeat. What is down is waited for; nothing is skipped.
 
-        While another process has what an exclusive adapter needs, this one waits, and says nothing in its place.
+        While another process has what only one may have (`Adapter.alone`), this one waits, and says nothing in its
+        place: its transactional producer would fence that process.
 
         Raises:
             SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
@@ -140,8 +125,7 @@ class AdapterRuntime:
             TooManyDeletionsError: a new snapshot lacks too many known keys.
         """
         async with AsyncExitStack() as held:
-            if isinstance(self._adapter, Exclusive):
-                await self._take(self._adapter, held)
+            await self._take(held)
             await self._run_with_heart()
 
     async def _run_with_heart(self) -> None:
@@ -158,11 +142,11 @@ class AdapterRuntime:
                 self.counts.state, self.counts.error = "failed", type(error).__name__
                 raise
 
-    async def _take(self, adapter: Exclusive, held: AsyncExitStack) -> None:
+    async def _take(self, held: AsyncExitStack) -> None:
         told = False
         while True:
             try:
-                await held.enter_async_context(adapter.alone())
+                await held.enter_async_context(self._adapter.alone())
             except SourceUnavailableError as error:
                 if not told:
                     _log.warning(

@@ -54,7 +54,7 @@ async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[as
     open_batches: dict[tuple[str, int], Any] = {}
     full: list[tuple[tuple[str, int], Any]] = []
     for number, (topic, partition, key, value, headers) in enumerate(outputs, 1):
-        if number % (4 * TURN) == 0:
+        if number % (4 * TURN) == 0:  # to append one takes a quarter of what a stage takes
             await asyncio.sleep(0)
         place = (topic, partition)
         batch = open_batches.get(place)

@@ -17,16 +17,25 @@ from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.publication import Publication, Published
 from bus.pipeline.runtime import AdapterRuntime
+from bus.testing.guarded import Guarded
 from bus.testing.reading import Reading
 from bus.testing.topics import TopicRecord, read_topic
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from bus.config import Connection
     from bus.spi import Finding, Position
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A small bus on a broker with logins, its workspace applied."""
+    with Guarded(tmp_path_factory.mktemp("guarded")) as running:
+        asyncio.run(running.apply())
+        yield running
 
 
 class Source:

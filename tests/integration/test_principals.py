@@ -35,7 +35,7 @@ from bus.testing.guarded import SHARED_VIEW, TAX_VIEW, Guarded
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from bus.config import Settings
 
@@ -43,11 +43,9 @@ REGISTERED = ("raw.scjg.companies", "dlq.scjg.companies", "_bus.positions.scjg")
 VISITS = ("raw.zwfw.visits", "dlq.zwfw.visits", "_bus.positions.zwfw")
 
 
-@pytest.fixture(scope="module")
-def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with Guarded(tmp_path_factory.mktemp("guarded")) as running:
-        asyncio.run(running.apply())
-        yield running
+@pytest.fixture
+def bus(guarded: Guarded) -> Guarded:
+    return guarded
 
 
 @pytest.fixture

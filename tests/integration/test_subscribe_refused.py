@@ -12,19 +12,11 @@ from pydantic import SecretStr
 
 import bus
 from bus.errors import BusError, LoginRefusedError, NotEntitledError, TopicUnknownError
-from bus.testing.guarded import SHARED_VIEW, TAX_VIEW, Guarded
+from bus.testing.guarded import SHARED_VIEW, TAX_VIEW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bus.config import Settings
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with Guarded(tmp_path_factory.mktemp("guarded")) as running:
-        asyncio.run(running.apply())
-        yield running
+    from bus.testing.guarded import Guarded
 
 
 @pytest.fixture
