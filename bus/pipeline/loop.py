@@ -221,7 +221,7 @@ class LaneLoop:
         return {(place.topic, place.partition): offset for place, (offset, _) in found.items()}
 
     async def _consume(self, lane: _Opened) -> None:
-        recommit_at = time.monotonic()
+        waiting_since = recommit_at = time.monotonic()
         work = self._work()
         try:
             await self._adopt(lane, work)
@@ -232,17 +232,17 @@ class LaneLoop:
                 if now is not work:
                     work = now
                     await self._adopt(lane, work)
-                started = time.monotonic()
                 filling = lane.routing is not None and lane.routing.is_filling
                 redrive = lane.redrives.pending(commands, time.time()) if lane.redrives and commands else None
                 polled = await lane.consumer.getmany(
                     timeout_ms=SCAN_POLL_MS if filling or redrive else POLL_MS, max_records=MAX_RECORDS
                 )
                 if polled:
-                    await self._pace(started, len(lane.positions), *await self._step(lane, polled))
-                elif started >= recommit_at:
+                    await self._pace(waiting_since, len(lane.positions), *await self._step(lane, polled))
+                    waiting_since = time.monotonic()
+                elif time.monotonic() >= recommit_at:
                     await self._recommit(lane)
-                    recommit_at = started + RECOMMIT_SECONDS
+                    recommit_at = time.monotonic() + RECOMMIT_SECONDS
                 if filling:
                     await self._fill(lane)
                 if redrive is not None and lane.redrives is not None:
@@ -339,13 +339,13 @@ class LaneLoop:
             schema = None
         self._shared.decoders.add(schema_id, schema)
 
-    async def _pace(self, started: float, inputs: int, taken: int, batches: int) -> None:
+    async def _pace(self, waiting_since: float, inputs: int, taken: int, batches: int) -> None:
         """Wait for more records where that makes transactions fewer; longer, the more each reads from or writes to."""
         pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
         enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
         if taken < enough:
-            pace = max(pace, min((inputs - FEW_INPUTS) * PACE_SECONDS_PER_INPUT, LONGEST_QUIET_PACE_SECONDS))
-            await asyncio.sleep(max(REST_SECONDS, started + pace - time.monotonic()))
+            pace = max(pace, _quiet_pace(inputs))
+            await asyncio.sleep(max(REST_SECONDS, waiting_since + pace - time.monotonic()))
 
     async def _recommit(self, lane: _Opened) -> None:
         """Commit the offsets as they are; reading them fails if one is missing."""
@@ -405,8 +405,13 @@ def _refuse_missing(places: Sequence[Any]) -> None:
         raise LostPositionError("no committed offset", where=", ".join(f"{tp.topic}/{tp.partition}" for tp in places))
 
 
-def _fetching(partitions: int) -> dict[str, int]:
-    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, after 0.1 s."""
-    if partitions < MANY_INPUTS:
+def _quiet_pace(inputs: int) -> float:
+    """Of a lane with so many input partitions, seconds."""
+    return min((inputs - FEW_INPUTS) * PACE_SECONDS_PER_INPUT, LONGEST_QUIET_PACE_SECONDS)
+
+
+def _fetching(inputs: int) -> dict[str, int]:
+    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, at their pace."""
+    if inputs < MANY_INPUTS:
         return {"fetch_max_wait_ms": 500}
-    return {"fetch_max_wait_ms": 100, "fetch_min_bytes": 16 * 1024}
+    return {"fetch_max_wait_ms": int(1000 * _quiet_pace(inputs)), "fetch_min_bytes": 16 * 1024}
