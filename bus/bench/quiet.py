@@ -30,11 +30,11 @@ SLICES: Final = 20
 
 WRITERS: Final = 2
 TIMED_EVERY: Final = 7
-"""Every seventh dataset is timed. A reader of all the shared topics, every one of which each of its requests names, took
-more of the broker than the worker did; no subscriber is like that."""
+"""Every seventh dataset is timed. A reader of all the shared topics, each of which every one of its requests names,
+took more of the broker than the worker did; no subscriber is like that."""
 
 READ_SELDOM: Final = {"fetch_min_bytes": 1 << 20, "fetch_max_wait_ms": 100}
-"""So that the reader's requests, each of which names all that is timed, do not load the broker; up to 0.1 s is its own."""
+"""So that the reader's requests, which name all that is timed, do not load the broker; up to 0.1 s is its own."""
 
 QUIET_SECONDS: Final = 3.0
 WARM_SECONDS: Final = 120.0
@@ -51,7 +51,7 @@ class Quiet:
         events: how many were timed.
         p50, p99: from `ce_time` to a reader of the shared topics, milliseconds.
         peak_mb: largest resident size of the worker, MB.
-        warm_up: seconds until the first event of every timed dataset had come through, and none was older than a second.
+        warm_up: seconds until each timed dataset's first event had come through, and none was older than a second.
     """
 
     datasets: int

@@ -411,7 +411,7 @@ def _quiet_pace(inputs: int) -> float:
 
 
 def _fetching(inputs: int) -> dict[str, int]:
-    """When the broker answers a fetch: at once, but for many partitions, each of which a request names, at their pace."""
+    """When the broker answers a fetch: at once; for many partitions, each of which a request names, at their pace."""
     if inputs < MANY_INPUTS:
         return {"fetch_max_wait_ms": 500}
     return {"fetch_max_wait_ms": int(1000 * _quiet_pace(inputs)), "fetch_min_bytes": 16 * 1024}
