@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from adapters.files import checks
 from adapters.files.config import FilesConfig
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from adapters.files.unit import Unit
 
 T = TypeVar("T")
+
+NICENESS: Final = 10
+"""Of the thread that compares dumps: it takes the processor time that live changes, here or beside it, leave."""
 
 
 class FilesAdapter(Adapter[FilesConfig]):
@@ -81,14 +87,15 @@ class FilesAdapter(Adapter[FilesConfig]):
                         yield batch
             stop = threading.Event()
             preparer = Preparer(self.config, ledger, self._inbox, stop.is_set)
-            while True:
-                unit_or_none = await _whole(lambda: preparer.next(datasets), stop, preparer)
-                if unit_or_none is None:
-                    await asyncio.sleep(self.config.poll_seconds)
-                    continue
-                async with aclosing(self._batches(unit_or_none, ledger)) as found:
-                    async for batch in found:
-                        yield batch
+            with ThreadPoolExecutor(1, "dumps", _give_way) as thread:
+                while True:
+                    unit_or_none = await _whole(thread, lambda: preparer.next(datasets), stop, preparer)
+                    if unit_or_none is None:
+                        await asyncio.sleep(self.config.poll_seconds)
+                        continue
+                    async with aclosing(self._batches(unit_or_none, ledger)) as found:
+                        async for batch in found:
+                            yield batch
         finally:
             self._ledger = None
             if locked is None:
@@ -106,9 +113,15 @@ class FilesAdapter(Adapter[FilesConfig]):
         """See `Adapter.close`: the state folder is let go with `read`, or with `alone` around it."""
 
 
-async def _whole(work: Callable[[], T], stop: threading.Event, preparer: Preparer) -> T:
+def _give_way() -> None:
+    """Lower the priority of this thread, and of those that the engine starts from it."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process's
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+async def _whole(thread: ThreadPoolExecutor, work: Callable[[], T], stop: threading.Event, preparer: Preparer) -> T:
     """Work in a thread; when we are cancelled it is stopped, and waited for: nobody else may have the state before."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
+    task = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(thread, work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

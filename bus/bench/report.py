@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bus import __version__
+from bus.bench.quiet import Quiet
 from bus.bench.scenario import Latency, Throughput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bus.bench.quiet import Quiet
+    from bus.bench.dumps import Dumped
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Results:
     records: int
     throughput: list[Throughput] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
+    dumps: list[Dumped] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
 
     @classmethod
@@ -44,7 +46,7 @@ class Results:
         }
         return cls(machine, records)
 
-    def add(self, run: Throughput | Latency | Quiet) -> None:
+    def add(self, run: Throughput | Latency | Dumped | Quiet) -> None:
         """Take a run in, and tell it, so that a long bench shows life."""
         if isinstance(run, Throughput):
             self.throughput.append(run)
@@ -52,9 +54,14 @@ class Results:
         elif isinstance(run, Latency):
             self.latency.append(run)
             told = f"{run.name}: p50 {run.p50:.0f} ms, p99 {run.p99:.0f} ms"
-        else:
+        elif isinstance(run, Quiet):
             self.quiet.append(run)
             told = f"{run.datasets} quiet datasets: {run.worker_cores:.2f} cores, p99 {run.p99:.0f} ms"
+        else:
+            self.dumps.append(run)
+            told = (
+                f"{run.rows:,} rows: compared in {run.compared:.1f} s, {run.changes:,} changes in {run.published:.1f} s"
+            )
         Console(stderr=True).print(told, style="dim")
 
     def as_json(self) -> dict[str, Any]:
@@ -63,6 +70,7 @@ class Results:
             "machine": self.machine,
             "throughput": [asdict(run) | {"records_per_second": run.rate} for run in self.throughput],
             "latency": [asdict(run) for run in self.latency],
+            "dumps": [asdict(run) for run in self.dumps],
             "quiet": [asdict(run) for run in self.quiet],
         }
 
@@ -80,6 +88,8 @@ def print_results(results: Results) -> None:
         console.print(_throughput(results.throughput))
     if results.latency:
         console.print(_latency(results.latency))
+    if results.dumps:
+        console.print(_dumps(results.dumps))
     if results.quiet:
         console.print(_quiet(results.quiet))
     console.print(", ".join(f"{name} {value}" for name, value in results.machine.items()), style="dim")
@@ -127,6 +137,22 @@ def _quiet(runs: list[Quiet]) -> Table:
             spread((run.p99 for run in group), 0),
             spread((run.peak_mb for run in group), 0),
             spread(run.warm_up for run in group),
+        )
+    return table
+
+
+def _dumps(runs: list[Dumped]) -> Table:
+    table = Table(title="a dump after another one: min / median / max", title_justify="left")
+    for title in ("rows", "changed", "first dump s", "compared s", "changes in raw s", "peak MB"):
+        table.add_column(title, justify="right")
+    for (rows, changes), group in _by(lambda run: (run.rows, run.changes), runs).items():
+        table.add_row(
+            f"{rows:,}",
+            f"{changes:,}",
+            spread(run.first for run in group),
+            spread(run.compared for run in group),
+            spread(run.published for run in group),
+            spread((run.peak_mb for run in group), 0),
         )
     return table
 

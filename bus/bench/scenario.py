@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
+from bus.bench import dumps
 from bus.bench.districts import topics, write_views
+from bus.bench.dumps import Dumped
 from bus.bench.events import DEMO_ROW, LIGHT_ROW
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
@@ -94,6 +96,7 @@ class Bench:
         self._folder = folder
         self._admin = Admin(settings.kafka)
         self._copies = 0
+        self._dumped = 0
 
     async def apply(self, *, view: bool) -> None:
         """Apply the bench's workspace: the default one without its subscribers, and the light mapping."""
@@ -213,6 +216,37 @@ class Bench:
             waits = await running
             peak = peak_megabytes(worker.pid)
         return Quiet(datasets, *cores, len(waits), *_percentiles(waits), peak, warm_up)
+
+    async def dumps(self, rows: int, changes: int) -> Dumped:
+        """A dump of so many rows, and another one in which so many of them are changed, through the `files` adapter."""
+        dumps.write_workspace(self._folder / "workspace" / "bench" / "dumped.yaml")
+        await apply_workspace(self._folder / "workspace", self._settings)
+        self._dumped += 1
+        landing = self._folder / f"dumps-{self._dumped}"
+        landing.mkdir()
+        config = landing.with_suffix(".json")
+        dumps.write_configuration(config, landing)
+        # Each run anew: what the one before has left in raw is deleted by its first dump.
+        command = ["bus", "adapter", "run", dumps.ADAPTER, "--config", str(config), "--snapshot", "--accept-deletions"]
+        with Measured(command, self._settings, self._folder / "adapter.log") as adapter:
+            first = await self._published(adapter, dumps.drop(landing, 1, rows, 0))
+            before = self._ends_of(dumps.DATASET)
+            landed = dumps.drop(landing, 2, rows, changes)
+            started = time.monotonic()
+            await _until(lambda: adapter.said("") and self._ends_of(dumps.DATASET) > before)
+            compared = time.monotonic() - started
+            published = await self._published(adapter, landed)
+            peak = peak_megabytes(adapter.pid)
+        return Dumped(rows, changes, first, compared, published, peak)
+
+    async def _published(self, adapter: Measured, dump: Path) -> float:
+        """Seconds until a dump's changes are durable, and it has moved to `done/`."""
+        started = time.monotonic()
+        await _until(lambda: adapter.said("") and (dump.parent / "done" / dump.name).exists())
+        return time.monotonic() - started
+
+    def _ends_of(self, dataset: str) -> int:
+        return sum(self._admin.record_counts([wire.raw_topic(dataset)]).values())
 
     async def _latency(
         self, name: str, topics: Iterable[str], writing: Coroutine[Any, Any, int], **settings: int

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from bus.bench.report import Results
+    from bus.bench.scenario import Bench
     from bus.config import Settings
 
 
@@ -22,12 +23,18 @@ if TYPE_CHECKING:
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Runs of each scenario, in turn.")
 @click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Events/s, for latency.")
 @click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(2), help="Length of a latency run.")
-@click.option("--only", type=click.Choice(["throughput", "latency", "views", "quiet"]), help="Measure only that.")
+@click.option(
+    "--only", type=click.Choice(["throughput", "latency", "views", "dumps", "quiet"]), help="Measure only that."
+)
 @click.option(
     "--datasets", default=1000, show_default=True, type=click.IntRange(1), help="Quiet ones; 0.5 GB of topics."
 )
 @click.option(
     "--districts", default=100, show_default=True, type=click.IntRange(1), help="Each with a view; an event is for one."
+)
+@click.option("--rows", default=650_000, show_default=True, type=click.IntRange(1), help="Of either of two dumps.")
+@click.option(
+    "--changed", default=300_000, show_default=True, type=click.IntRange(1), help="Rows that the second has otherwise."
 )
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all runs to this file.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep data and logs in this folder.")
@@ -39,6 +46,8 @@ def command(
     only: str | None,
     datasets: int,
     districts: int,
+    rows: int,
+    changed: int,
     file: Path | None,
     keep: Path | None,
 ) -> None:
@@ -53,7 +62,7 @@ def command(
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="shuniu-bench-") as folder:
-        results = _run(Path(folder), Wish(records, repeats, rate, seconds, districts, datasets, only))
+        results = _run(Path(folder), Wish(records, repeats, rate, seconds, districts, datasets, rows, changed, only))
     if file is not None:
         file.write_text(json.dumps(results.as_json(), indent=2) + "\n", encoding="utf-8")
     print_results(results)
@@ -69,6 +78,8 @@ class Wish:
     seconds: float
     districts: int
     datasets: int
+    rows: int
+    changed: int
     only: str | None
 
     def takes(self, part: str) -> bool:
@@ -93,22 +104,30 @@ async def _measure(settings: Settings, broker_pid: int, folder: Path, wish: Wish
     results = Results.of_this_machine(wish.records)
     async with RegistryServer(settings) as registry:
         bench = Bench(settings.model_copy(update={"registry_url": registry.url}), broker_pid, folder)
-        await bench.apply(view=True)
-        if wish.takes("latency"):
-            for _ in range(wish.repeats):
-                results.add(await bench.pipeline_latency(wish.rate, wish.seconds))
-                results.add(await bench.bare_latency(wish.rate, wish.seconds))
-        if wish.takes("views"):
-            for _ in range(wish.repeats):
-                results.add(await bench.district_latency(wish.districts, wish.rate, wish.seconds))
+        for _ in range(wish.repeats if wish.takes("latency") or wish.takes("views") else 0):
+            await _measure_latency(bench, results, wish)
         await bench.apply(view=False)
-        if wish.takes("throughput"):
-            for _ in range(wish.repeats):
-                results.add(await bench.copy(wish.records))
-                results.add(await bench.by_hand(wish.records))
-                results.add(await bench.normalise("light", wish.records))
-                results.add(await bench.normalise("demo", wish.records))
-        if wish.takes("quiet"):  # last: its topics would slow the others down
-            for _ in range(wish.repeats):
-                results.add(await bench.quiet(wish.datasets, wish.seconds))
+        for _ in range(wish.repeats):
+            await _measure_throughput(bench, results, wish)
+        for _ in range(wish.repeats if wish.takes("quiet") else 0):  # last: its topics would slow the others down
+            results.add(await bench.quiet(wish.datasets, wish.seconds))
     return results
+
+
+async def _measure_latency(bench: Bench, results: Results, wish: Wish) -> None:
+    await bench.apply(view=True)
+    if wish.takes("latency"):
+        results.add(await bench.pipeline_latency(wish.rate, wish.seconds))
+        results.add(await bench.bare_latency(wish.rate, wish.seconds))
+    if wish.takes("views"):
+        results.add(await bench.district_latency(wish.districts, wish.rate, wish.seconds))
+
+
+async def _measure_throughput(bench: Bench, results: Results, wish: Wish) -> None:
+    if wish.takes("throughput"):
+        results.add(await bench.copy(wish.records))
+        results.add(await bench.by_hand(wish.records))
+        results.add(await bench.normalise("light", wish.records))
+        results.add(await bench.normalise("demo", wish.records))
+    if wish.takes("dumps"):
+        results.add(await bench.dumps(wish.rows, min(wish.changed, wish.rows)))

@@ -40,6 +40,10 @@ _log = structlog.get_logger()
 PACE_SECONDS: Final = 0.02
 """Shortest time between two transactions while the adapter keeps up."""
 
+GIVE_WAY: Final = 1.0
+"""How long an adapter rests after a full transaction of a dump or a snapshot, as a share of what that one took: the
+stages behind it then get the dump in small parts, between which live changes go through."""
+
 TAKE_SECONDS: Final = 1.0
 """How often it is looked whether the other process has ended."""
 
@@ -240,12 +244,15 @@ class AdapterRuntime:
         ahead = ReadAhead(batches)
         try:
             while taken := await ahead.take(MAX_CHANGES):
-                self.counts.pending = ahead.size + sum(len(batch.changes) for batch in taken)
+                count = sum(len(batch.changes) for batch in taken)
+                self.counts.pending = ahead.size + count
                 started = self._writing_since = time.monotonic()
                 position = await self._write(taken, session)
                 self.counts.pending = ahead.size
                 await self._adapter.acknowledge(position)
-                if sum(len(batch.changes) for batch in taken) < MAX_CHANGES // 4:
+                if count >= MAX_CHANGES:
+                    await asyncio.sleep(GIVE_WAY * (time.monotonic() - started))
+                elif count < MAX_CHANGES // 4:
                     await asyncio.sleep(max(REST_SECONDS, started + PACE_SECONDS - time.monotonic()))
         finally:
             await ahead.close()
