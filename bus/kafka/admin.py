@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 2.0
+"""After so long without an answer it is looked whether the login was refused."""
+
 POLL_SECONDS: Final = 0.02
 TOPICS_A_REQUEST: Final = 200
 """The controller refuses a request that makes more than 10,000 metadata records; a topic of 8 partitions makes 10."""
@@ -267,10 +270,14 @@ class Admin:
         }
 
     def _metadata(self) -> Any:
-        try:
-            return self._client.list_topics(timeout=self._timeout)
-        except KafkaException as error:
-            raise self._translated(error, "", "") from error
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._client.list_topics(timeout=min(ANSWER_SECONDS, self._timeout))
+            except KafkaException as error:
+                waits = error.args[0].code() in _UNREACHABLE and not self._is_login_refused()
+                if not waits or time.monotonic() > deadline:
+                    raise self._translated(error, "", "") from error
 
     def _result(self, future: Future[T], what: str, *, but: int | None = None) -> Any:
         """The future's result; None for the error code `but`."""
@@ -293,12 +300,15 @@ class Admin:
 
     def _unavailable(self, detail: str) -> BrokerUnavailableError:
         """Why there was no answer: the broker is not there, or it does not let us in."""
-        self._client.poll(0)  # it tells of what a request that timed out does not
-        refused = KafkaError._AUTHENTICATION in self._codes
+        refused = self._is_login_refused()
         self._codes.clear()
         if not refused:
             return BrokerUnavailableError(detail, where=self._where, fix=CHECK)
         return login.refused(self._connection, self._where)
+
+    def _is_login_refused(self) -> bool:
+        self._client.poll(0)  # it tells of what a request that timed out does not
+        return KafkaError._AUTHENTICATION in self._codes
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self._timeout
