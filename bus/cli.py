@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "Measure the pipeline beside a raw copy of the same topic.",
     "catalogue": "List the resources of a cluster's catalogue.",
     "console": "Serve the operators' page: flow, verdicts, rejects.",
+    "control": "Take the rights of subscriptions that have ended.",
     "demo": "Show the main job: a department's database to a subscriber, and prove the result.",
     "dlq": "Rejected records: list, show, redrive.",
     "export": "Print resources of the catalogue as YAML.",
@@ -32,7 +33,7 @@ COMMANDS = {
     "status": "Show how the bus is: verdicts, causes, next actions.",
     "tail": "Print the records of a topic, decoded.",
     "topics": "List the bus's topics and what they are for.",
-    "up": "Run broker, registry, worker, adapters and console on this machine.",
+    "up": "Run broker, registry, worker, control, adapters and console on this machine.",
     "validate": "Check a workspace, with file and line of every finding.",
     "worker": "Run a worker: normalise and route.",
 }

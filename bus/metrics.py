@@ -52,7 +52,7 @@ class Instrument:
     """What a role shows of itself.
 
     Attributes:
-        role: `worker`, `adapter:gongan`, `registry`, `bus`.
+        role: `worker`, `adapter:gongan`, `registry`, `control`, `bus`.
         samples: its figures now.
         trouble: why it cannot do its work now; empty if it can. What `/healthz` answers by.
     """
@@ -104,6 +104,12 @@ ADAPTER_FRESHNESS: Final = _gauge(
 # --- the registry
 REGISTRY_SCHEMAS: Final = _gauge("registry_schemas", "schemas", "Schemas that the registry holds.")
 REGISTRY_SUBJECTS: Final = _gauge("registry_subjects", "subjects", "Subjects that the registry holds.")
+
+# --- control
+SUBSCRIPTIONS_ENDED: Final = _gauge(
+    "subscriptions_ended", "subscriptions", "Subscriptions of the catalogue whose last day is over."
+)
+RIGHTS_TAKEN: Final = _counter("rights_taken", "rights", "Rights of ended subscriptions that this process has taken.")
 
 # --- the whole bus, as an onlooker sees it
 VERDICT: Final = _gauge(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bus.catalogue.apply import apply_loaded
+from bus.catalogue.expiries import run_control
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
 from bus.console.app import Site
@@ -103,7 +104,8 @@ class Up:
             workspace = Workspace.load(self._workspace or default_workspace())
             _make_pseudonym_keys(workspace, settings)
             await apply_loaded(workspace, settings)
-            roles += [registry.wait, partial(run_worker, settings, self._instruments), *self._adapter_roles(settings)]
+            roles += [registry.wait, partial(run_worker, settings, self._instruments)]
+            roles += [partial(run_control, settings, self._instruments), *self._adapter_roles(settings)]
             console_url = None
             if self._instruments is not None or self._console_port is not None:
                 observer = await stack.enter_async_context(Observer(settings))

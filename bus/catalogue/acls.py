@@ -8,7 +8,8 @@ topic use an idempotent producer (KIP-679), so neither is given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
 
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.subscriber import Subscriber
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bus.catalogue.model import Resource
-    from bus.catalogue.wanted import Wanted
+
+
+class InForce(Protocol):
+    """Resources, with each subscription's state: a catalogue as it is, or as it will be with a workspace."""
+
+    def in_force(self) -> list[Resource]:
+        """All of them, whoever manages them."""
+        ...
+
+    def state_of(self, subscription: Subscription) -> str:
+        """The state of one of their subscriptions."""
+        ...
 
 
 def principals_of(resources: Iterable[Resource]) -> set[str]:
@@ -31,28 +43,49 @@ def principals_of(resources: Iterable[Resource]) -> set[str]:
     return {principal for resource in resources for principal in _principals(resource)}
 
 
-def wanted_acls(wanted: Wanted, bus_id: str, today: dt.date) -> set[Acl]:
-    """Everything that principals may do once the workspace is applied, those of other workspaces too.
+def wanted_acls(wanted: InForce, bus_id: str, today: dt.date) -> set[Acl]:
+    """Everything that the resources let principals do.
 
     Args:
-        wanted: the workspace beside the catalogue.
+        wanted: the catalogue, or the workspace beside it.
         bus_id: stands in the adapters' transactional ids.
         today: a subscription ends with the day that it is valid until.
     """
-    resources = wanted.in_force()
-    subscribers = {each.name: each for each in resources if isinstance(each, Subscriber)}
-    acls: set[Acl] = set()
-    for resource in resources:
-        if isinstance(resource, Dataset):
-            acls.update(_of_adapter(resource, bus_id))
-        if isinstance(resource, Subscription) and _is_in_force(resource, wanted, today):
-            subscriber = subscribers.get(resource.spec.subscriber)
-            acls.update(_of_subscriber(subscriber, resource) if subscriber else ())
+    acls = {acl for each in wanted.in_force() if isinstance(each, Dataset) for acl in _of_adapter(each, bus_id)}
+    for subscriber, subscription in _active(wanted):
+        if not subscription.has_ended(today):
+            acls.update(_of_subscriber(subscriber, subscription))
     return acls
 
 
-def _is_in_force(subscription: Subscription, wanted: Wanted, today: dt.date) -> bool:
-    return wanted.state_of(subscription) == ACTIVE and subscription.spec.valid_until >= today
+def ended_acls(catalogue: InForce, bus_id: str, today: dt.date) -> set[Acl]:
+    """What subscriptions gave whose last day is over, without what something else still calls for.
+
+    Args:
+        catalogue: of all workspaces.
+        bus_id: stands in the adapters' transactional ids.
+        today: a subscription ends with the day that it is valid until.
+    """
+    ended = [each for each in _active(catalogue) if each[1].has_ended(today)]
+    gave = {acl for subscriber, subscription in ended for acl in _of_subscriber(subscriber, subscription)}
+    return gave - wanted_acls(catalogue, bus_id, today) if gave else gave
+
+
+def by_principal(acls: Iterable[Acl]) -> Iterator[tuple[str, tuple[Acl, ...]]]:
+    """Each principal with its own, in order."""
+    for principal, each in groupby(sorted(acls), lambda acl: acl.principal):
+        yield principal, tuple(each)
+
+
+def _active(resources: InForce) -> Iterator[tuple[Subscriber, Subscription]]:
+    """The subscriptions that were granted, ended or not, with their subscribers."""
+    every = resources.in_force()
+    subscribers = {each.name: each for each in every if isinstance(each, Subscriber)}
+    for each in every:
+        if isinstance(each, Subscription) and resources.state_of(each) == ACTIVE:
+            subscriber = subscribers.get(each.spec.subscriber)
+            if subscriber is not None:
+                yield subscriber, each
 
 
 def _principals(resource: Resource) -> Iterator[str]:

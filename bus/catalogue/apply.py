@@ -9,10 +9,10 @@ deleted when the catalogue no longer names it and workers have heard of that; th
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bus.catalogue import clock
 from bus.catalogue.actions import (
     AllowAcls,
     AlterTopic,
@@ -90,7 +90,7 @@ async def read_state(settings: Settings, workspace: Workspace) -> ClusterState:
 
 
 async def _principals(settings: Settings) -> ClusterState:
-    state = ClusterState(today=_today())
+    state = ClusterState(today=clock.now().date())
     if not await checks_acls(settings.kafka):
         return state
     principals = Principals(settings.kafka)
@@ -102,10 +102,6 @@ async def _principals(settings: Settings) -> ClusterState:
         logins=Credentials(settings.data_dir).names(),
         login=settings.kafka.username,
     )
-
-
-def _today() -> dt.date:
-    return dt.datetime.now().astimezone().date()
 
 
 async def _committed(admin: Admin, group: str) -> frozenset[tuple[str, str, int]]:

@@ -51,7 +51,11 @@ class Catalogue:
         Raises:
             BadCatalogueRecordError: a record cannot be read.
         """
-        records = {key: CatalogueRecord.decode(key, value) for key, value in items.items()}
+        return cls.of({key: CatalogueRecord.decode(key, value) for key, value in items.items()})
+
+    @classmethod
+    def of(cls, records: Map[str, CatalogueRecord]) -> Catalogue:
+        """The catalogue of records that were read."""
         resources = [record.resource for record in records.values()]
         views = [resource for resource in resources if isinstance(resource, View)]
         return cls(
@@ -66,12 +70,20 @@ class Catalogue:
             {(view.name, view.spec.revision): view for view in views},
         )
 
+    def in_force(self) -> list[Resource]:
+        """Everything that it holds, every revision of it."""
+        return [record.resource for record in self.records.values()]
+
+    def state_of(self, subscription: Subscription) -> str:
+        """The state of one of its subscriptions."""
+        return str(self.records[subscription.key].status.get("state", ""))
+
     def subscribed_views(self) -> list[View]:
         """The views that an active subscription names: those that have a topic, in order."""
         live = {
             (subscription.spec.view, subscription.spec.revision)
             for subscription in self.subscriptions.values()
-            if self.records[subscription.key].status.get("state") == ACTIVE
+            if self.state_of(subscription) == ACTIVE
         }
         return [view for key, view in sorted(self.views.items()) if key in live]
 

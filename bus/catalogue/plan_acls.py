@@ -7,16 +7,17 @@ before it gets a right, and deleted after it lost the last.
 
 from __future__ import annotations
 
-from itertools import groupby
+import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from bus.catalogue.acls import principals_of, wanted_acls
+from bus.catalogue.acls import by_principal, ended_acls, principals_of, wanted_acls
 from bus.catalogue.actions import AllowAcls, CreateUser, DeleteUser, WithdrawAcls
+from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.subscription import ACTIVE, Subscription
 from bus.errors import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bus.catalogue.cluster_state import ClusterState
     from bus.catalogue.wanted import Wanted
@@ -41,7 +42,7 @@ def plan_acls(
     findings += _self_service(ours, state)
     findings += _open_to_everybody(state)
     first: list[WithdrawAcls | DeleteUser] = [
-        WithdrawAcls(principal, acls) for principal, acls in _by_principal(has - should)
+        WithdrawAcls(principal, acls) for principal, acls in by_principal(has - should)
     ]
     first += [DeleteUser(name) for name in sorted((ours - needed) & state.logins)]
     last: list[CreateUser | AllowAcls] = []
@@ -50,18 +51,23 @@ def plan_acls(
         last += [CreateUser(name) for name in missing]
     elif missing:
         findings.append(_no_users(missing))
-    last += [AllowAcls(principal, acls) for principal, acls in _by_principal(should - has)]
+    has -= _extended(wanted, bus_id, state.today)
+    last += [AllowAcls(principal, acls) for principal, acls in by_principal(should - has)]
     return first, last, findings
 
 
-def _by_principal(acls: Iterable[Acl]) -> Iterator[tuple[str, tuple[Acl, ...]]]:
-    for principal, each in groupby(sorted(acls), lambda acl: acl.principal):
-        yield principal, tuple(each)
+def _extended(wanted: Wanted, bus_id: str, today: dt.date) -> set[Acl]:
+    """Rights that the role `control` may take before the catalogue says that they are extended: they are given anew.
+
+    Those of subscriptions that have ended are among them, and of those that end tonight.
+    """
+    tomorrow = today + dt.timedelta(days=1)
+    return ended_acls(Catalogue.of(wanted.found), bus_id, tomorrow) & wanted_acls(wanted, bus_id, tomorrow)
 
 
 def _expired(wanted: Wanted, state: ClusterState) -> Iterator[Finding]:
     for subscription in wanted.workspace.all(Subscription):
-        if wanted.states[subscription.key] == ACTIVE and subscription.spec.valid_until < state.today:
+        if wanted.states[subscription.key] == ACTIVE and subscription.has_ended(state.today):
             held = "its subscriber may not read any more" if state.authorizer else "but the cluster checks no ACLs"
             yield Finding(
                 f"subscription {subscription.name} ended on {subscription.spec.valid_until}: {held}",

@@ -44,3 +44,7 @@ class Subscription(Resource):
 
     kind: Literal["Subscription"] = "Subscription"
     spec: SubscriptionSpec
+
+    def has_ended(self, today: dt.date) -> bool:
+        """Whether the last day that it is valid is over."""
+        return self.spec.valid_until < today

@@ -63,13 +63,13 @@ def command(
     metrics_host: str,
     as_json: bool,
 ) -> None:
-    """Run broker, registry, worker, adapters and console on this machine, until Ctrl-C or SIGTERM.
+    """Run broker, registry, worker, control, adapters and console on this machine, until Ctrl-C or SIGTERM.
 
     For trying out and small sites. The broker lets only those in who have a login; the logins that it made, for each
     subscriber and each adapter, are in the folder `credentials` of the data folder.
 
     In production each role is a process of its own, on an existing cluster: `bus registry`, `bus worker`,
-    `bus adapter run`.
+    `bus control`, `bus console`, `bus adapter run`.
     """
     from bus import logs, process
     from bus.metrics_server import MetricsServer

@@ -7,6 +7,7 @@ transaction of somebody else then delays the reader (10 s at most) instead of hi
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 from bus.errors import BrokerUnavailableError, FencedError
@@ -148,6 +149,22 @@ class CompactedTopic:
             raise BrokerUnavailableError(
                 f"the state could not be read to its end ({type(error).__name__})", where=self._topic
             ) from None
+
+    async def changed(self, *, within: float) -> bool:
+        """Wait until something is written, so many seconds at most, and read on to the end; whether anything was.
+
+        Raises:
+            BrokerUnavailableError: the end was not reached in time; also when the broker went away meanwhile.
+        """
+        try:
+            found = await self._consumer.getmany(timeout_ms=math.ceil(within * 1000))
+        except clients.KafkaError as error:
+            raise BrokerUnavailableError(
+                f"the state could not be followed ({type(error).__name__})", where=self._topic
+            ) from None
+        for record in (record for records in found.values() for record in records):
+            self._take(record.key.decode(), record.value)
+        return await self.refresh() or bool(found)
 
     async def _read_to_end(self) -> bool:
         ends = await self._end_reader.end_offsets(self._consumer.assignment())

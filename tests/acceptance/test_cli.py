@@ -72,6 +72,18 @@ def test_every_command_says_what_it_does(words: list[str], capsys: pytest.Captur
     assert told.startswith(told[0].upper())
 
 
+def test_the_help_of_control_tells_when_a_subscription_ends_and_how_to_have_it_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = ended(["control", "--help"], capsys)
+    assert code == 0
+    told = " ".join(out.split())
+    assert "at midnight in the time zone of this machine (TZ)" in told
+    assert "set a later `valid_until` and run `bus apply`" in told
+    assert "ALTER and DESCRIBE on the cluster" in told
+    assert "--metrics-port" in told
+
+
 def test_the_table_of_commands_is_the_folder_of_commands() -> None:
     from bus import commands
 
@@ -121,8 +133,8 @@ def test_a_setting_that_cannot_be_used_names_its_variable(
 
 
 def test_a_broker_that_is_down_is_named_with_the_way_out(start: Start) -> None:
-    commands = ["plan", "apply", "tail x", "topics", "catalogue", "export", "worker", "adapter run gongan"]
-    commands += ["adapter check gongan", "adapter discover gongan", "registry --port 0"]
+    commands = ["plan", "apply", "tail x", "topics", "catalogue", "export", "worker", "control"]
+    commands += ["adapter run gongan", "adapter check gongan", "adapter discover gongan", "registry --port 0"]
     commands += ["up --bootstrap 127.0.0.1:1 --registry-port 0"]
     running = {command: start(*command.split(), **NOBODY_THERE) for command in commands}
     for command, process in running.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import stat
@@ -22,7 +21,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 from aiokafka.protocol.fetch import FetchRequest
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from bus.catalogue.plan import Limits, plan
@@ -33,6 +32,7 @@ from bus.kafka import clients
 from bus.kafka.admin import client_settings
 from bus.testing.guarded import SHARED_VIEW, TAX_VIEW, Guarded
 from bus.testing.waiting import until
+from tests.live_readers import Live, both_follow, rights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,23 +54,6 @@ async def applied(bus: Guarded) -> Guarded:
     bus.subscribe()
     await bus.apply()
     return bus
-
-
-def rights(bus: Guarded, principal: str) -> dict[str, set[str]]:
-    """What Kafka itself says that a principal may do with each topic of the cluster; DESCRIBE comes with the others."""
-    everything = AdminClient(client_settings(bus.settings.kafka)).list_topics(timeout=10).topics
-    client = AdminClient(client_settings(bus.as_(principal).kafka))
-    found: dict[str, set[str]] = {}
-    described = client.describe_topics(TopicCollection(list(everything)), include_authorized_operations=True)
-    for topic, future in described.items():
-        try:
-            operations = {operation.name for operation in future.result(10).authorized_operations}
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                raise
-            continue
-        found[topic] = operations - {"DESCRIBE"}
-    return found
 
 
 def test_a_subscriber_may_read_the_views_that_it_subscribes_to_and_nothing_else(applied: Guarded) -> None:
@@ -183,60 +166,10 @@ async def test_an_adapter_cannot_fence_another_writer(applied: Guarded, identity
         await write(applied.as_("adapter.scjg"), "raw.scjg.companies", identity, b"x")
 
 
-class Following:
-    """A subscriber's live consumer, that goes on asking after it was refused."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[int, float]] = []
-        """Number of each record, and when it came."""
-        self.refused_at = 0.0
-
-    async def run(self, settings: Settings, topic: str, group: str) -> None:
-        consumer = clients.consumer(settings.kafka, topic, group_id=group, auto_offset_reset="earliest")
-        async with clients.started(consumer, settings.kafka):
-            while True:
-                try:
-                    polled = await consumer.getmany(timeout_ms=200)
-                except (TopicAuthorizationFailedError, GroupAuthorizationFailedError):
-                    self.refused_at = self.refused_at or time.time()
-                    await asyncio.sleep(0.02)
-                    continue
-                now = time.time()
-                self.received += [(int(r.value), now) for records in polled.values() for r in records]
-
-
-class Writing:
-    """Numbered records on a view, without end."""
-
-    def __init__(self) -> None:
-        self.written: list[float] = []
-        """When each was acknowledged."""
-
-    async def run(self, settings: Settings, topic: str) -> None:
-        producer = clients.producer(settings.kafka)
-        async with clients.started(producer, settings.kafka):
-            for number in itertools.count():
-                await producer.send_and_wait(topic, str(number).encode(), key=str(number).encode())
-                self.written.append(time.time())
-                await asyncio.sleep(0.005)
-
-
 @pytest.fixture
-async def live(applied: Guarded) -> AsyncIterator[tuple[Following, Following, Writing]]:
-    """`tax` and the portal both follow the portal's view, on which records keep coming."""
-    tax, portal, writing = Following(), Following(), Writing()
-    tasks = [
-        asyncio.create_task(tax.run(applied.as_("tax"), SHARED_VIEW, "tax.live")),
-        asyncio.create_task(portal.run(applied.as_("portal"), SHARED_VIEW, "portal.live")),
-        asyncio.create_task(writing.run(applied.settings, SHARED_VIEW)),
-    ]
-    try:
-        await until(lambda: len(tax.received) > 50 and len(portal.received) > 50, within=20, what="both receive")
-        yield tax, portal, writing
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def live(applied: Guarded) -> AsyncIterator[Live]:
+    async with both_follow(applied) as following:
+        yield following
 
 
 def bus_apply(bus: Guarded, *arguments: str) -> subprocess.Popen[str]:
@@ -251,10 +184,8 @@ def bus_apply(bus: Guarded, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-async def test_a_withdrawn_subscription_ends_a_live_consumer_within_two_seconds(
-    applied: Guarded, live: tuple[Following, Following, Writing]
-) -> None:
-    tax, portal, writing = live
+async def test_a_withdrawn_subscription_ends_a_live_consumer_within_two_seconds(applied: Guarded, live: Live) -> None:
+    tax = live.tax
     applied.subscribe(tax="tax-company")
 
     begun = time.time()
@@ -263,12 +194,7 @@ async def test_a_withdrawn_subscription_ends_a_live_consumer_within_two_seconds(
 
     assert "  - tax may no longer read view.portal-company.v1" in list(plan_lines(made))
     assert tax.refused_at - begun < 2
-    enough = len(writing.written) + 200
-    await until(lambda: len(portal.received) > enough, within=20, what="records keep coming for the other")
-    last, _ = max(tax.received)
-    assert writing.written[last] <= tax.refused_at, "nothing that was written after the cut was delivered"
-    assert max(at for _, at in tax.received) <= tax.refused_at, "nor anything else"
-    assert sorted(number for number, _ in portal.received) == list(range(len(portal.received))), "the other misses none"
+    await live.see_that_only_tax_was_cut_off()
 
 
 async def test_an_expired_subscription_gives_no_right_and_the_plan_says_so(applied: Guarded) -> None:
