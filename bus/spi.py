@@ -246,6 +246,17 @@ class Adapter(ABC, Generic[ConfigT]):
         """
         return nullcontext()
 
+    def notices(self) -> Mapping[str, Sequence[Finding]]:
+        """What of the source needs a person now and does not stop the reading; by default there is no such thing.
+
+        By dataset, under the source's name. An error: something of the dataset waits until a person has seen to it. A
+        warning: something of it was left out, and what comes next goes on. `message` says why, `where` which thing of
+        the source it is, `fix` what to do. No value of a row stands in any of them.
+
+        It is asked every second, on the event loop, from before `read` until after `close`: it answers from memory.
+        """
+        return {}
+
     async def acknowledge(self, position: Position) -> None:
         """Everything up to here is durable on Kafka: the source may forget it."""
 

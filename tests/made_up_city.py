@@ -20,10 +20,10 @@ from bus.control.health import (
     ViewHealth,
     WorkerHealth,
 )
-from bus.control.verdict import AdapterSeen, judge_adapter, judge_freshness, told, worst
+from bus.control.verdict import AdapterSeen, judge_adapter, judge_freshness, judge_notices, told, worst
 
 if TYPE_CHECKING:
-    from bus.errors import BusError
+    from bus.errors import BusError, Finding
 
 DEPARTMENTS = (
     ("gongan", "公安局"), ("scjg", "市场监督管理局"), ("minzheng", "民政局"), ("renshe", "人力资源和社会保障局"),
@@ -170,6 +170,13 @@ def stale(health: BusHealth, dataset: int, seconds: float = 4_000.0) -> BusHealt
         f"dataset {each.name}", seconds, each.promise_seconds, f"{owner.title} ({owner.contacts[0]})"
     )
     return judged(health, dataset, said)
+
+
+def noticed(health: BusHealth, dataset: int, *notices: Finding) -> BusHealth:
+    """The city with notices of an adapter on one dataset."""
+    each = replace(health.datasets[dataset], notices=notices)
+    health = replace(health, datasets=(*health.datasets[:dataset], each, *health.datasets[dataset + 1 :]))
+    return judged(health, dataset, judge_notices(f"dataset {each.name}", notices))
 
 
 def every_verdict(datasets: int = 12, now: float | None = None) -> BusHealth:

@@ -15,6 +15,7 @@ from adapters.files.config import FilesConfig
 from adapters.files.engine import let_go_at_exit
 from adapters.files.inbox import Inbox
 from adapters.files.ledger import Ledger
+from adapters.files.notices import Notices
 from adapters.files.prepare import Preparer
 from adapters.files.publish import batches
 from adapters.files.rows import dataset_of
@@ -44,6 +45,7 @@ class FilesAdapter(Adapter[FilesConfig]):
         super().__init__(name, config)
         let_go_at_exit()
         self._inbox = Inbox(config)
+        self._notices = Notices(self._inbox, config.state_folder(name))
         self._ledger: Ledger | None = None
         self._locked: Ledger | None = None
 
@@ -67,6 +69,7 @@ class FilesAdapter(Adapter[FilesConfig]):
         try:
             if self.config.folder.is_dir():
                 ledger.lock()
+                self._notices.load()
             self._locked = ledger
             yield
         finally:
@@ -79,6 +82,7 @@ class FilesAdapter(Adapter[FilesConfig]):
         ledger = locked or Ledger(self.config.state_folder(self.name), self._inbox)
         try:
             await asyncio.to_thread(ledger.open)
+            await asyncio.to_thread(self._notices.load)
             self._ledger = ledger
             fingerprints = {name: self.config.datasets[name].fingerprint for name in datasets}
             for unit in await asyncio.to_thread(ledger.settle, resume_from, fingerprints):
@@ -86,7 +90,7 @@ class FilesAdapter(Adapter[FilesConfig]):
                     async for batch in found:
                         yield batch
             stop = threading.Event()
-            preparer = Preparer(self.config, ledger, self._inbox, stop.is_set)
+            preparer = Preparer(self.config, ledger, self._inbox, self._notices, stop.is_set)
             with ThreadPoolExecutor(1, "dumps", _give_way) as thread:
                 while True:
                     unit_or_none = await _whole(thread, lambda: preparer.next(datasets), stop, preparer)
@@ -103,6 +107,10 @@ class FilesAdapter(Adapter[FilesConfig]):
 
     def _batches(self, unit: Unit, ledger: Ledger) -> AsyncGenerator[Batch]:
         return batches(unit, ledger.folder, self.config.datasets[unit.dataset])
+
+    def notices(self) -> Mapping[str, Sequence[Finding]]:
+        """See `Adapter.notices`: dumps that are held, and those that were refused and not followed by a good one."""
+        return self._notices.by_dataset
 
     async def acknowledge(self, position: Position) -> None:
         """See `Adapter.acknowledge`: dumps up to here move to `done/`."""

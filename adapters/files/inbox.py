@@ -50,6 +50,11 @@ def rank_of(name: str, mtime_ns: int, config: DatasetConfig) -> Rank:
     return [[0, int(part)] if part.isdecimal() else [1, part] for part in re.split("([0-9]+)", name) if part]
 
 
+def is_behind(rank: Rank, other: Rank) -> bool:
+    """A dump is older than another one; ranks by name and by time do not compare."""
+    return bool(rank and other) and (rank[0][0] == BY_TIME) == (other[0][0] == BY_TIME) and rank < other
+
+
 class Inbox:
     """The folder of an adapter.
 
@@ -75,6 +80,10 @@ class Inbox:
     def _accepts(self, name: str) -> tuple[Path, Path]:
         """A person's word: beside the name as it is, or as the person was told it."""
         return self.beside(name, ACCEPT), self.beside(shown(name), ACCEPT)
+
+    def is_accepted(self, name: str) -> bool:
+        """A person has put NAME.accept-deletions beside it."""
+        return any(path.exists() for path in self._accepts(name))
 
     def arrivals(self) -> list[Arrival]:
         """Files of datasets, oldest first, whole or not.
@@ -110,8 +119,7 @@ class Inbox:
         if len(datasets) != 1:
             return None
         rank = rank_of(name, identity.mtime_ns, self._config.datasets[datasets[0]])
-        accepted = any(path.exists() for path in self._accepts(name))
-        return Arrival(identity, datasets[0], rank, self._is_whole(identity), accepted)
+        return Arrival(identity, datasets[0], rank, self._is_whole(identity), self.is_accepted(name))
 
     def _is_whole(self, identity: Identity) -> bool:
         if self._config.ready == "rename":
@@ -133,10 +141,10 @@ class Inbox:
         if self.is_still(identity):
             self._move(identity.name, DONE, around(f"{number:08d}.", identity.name, ""))
 
-    def to_failed(self, identity: Identity, reason: str) -> None:
-        """Move a dump that is refused, with the reason beside it."""
+    def to_failed(self, identity: Identity, reason: str) -> str:
+        """Move a dump that is refused, with the reason beside it; its name there, empty if it has changed by now."""
         if not self.is_still(identity):
-            return
+            return ""
         target = _failed(f"{time.strftime('%Y%m%dT%H%M%S')}.", identity.name)
         while (self.folder / FAILED / target).exists():
             target = _failed(f"{time.strftime('%Y%m%dT%H%M%S')}.{time.monotonic_ns()}.", identity.name)
@@ -144,6 +152,11 @@ class Inbox:
         folder.mkdir(exist_ok=True)
         (folder / (target + REASON)).write_text(reason + "\n", encoding="utf-8")
         self._move(identity.name, FAILED, target)
+        return target
+
+    def is_in_failed(self, name: str) -> bool:
+        """A dump that was refused still lies there."""
+        return (self.folder / FAILED / name).exists()
 
     def hold(self, identity: Identity, reason: str) -> None:
         """Say beside a dump why it waits."""

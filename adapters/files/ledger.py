@@ -3,6 +3,7 @@
     state.json             the last unit that is durable on Kafka, and the rows of every dataset as of then
     unit-<number>.json     a unit on its way: written when all its files are, removed when it is durable
     rows-…, changes-…, rejects-…   their files
+    notices.json           see `adapters.files.notices`
 
 Every step is one rename. Before a unit's first event goes out its journal entry is durable, so a cut unit comes again
 row for row the same. When it is durable, in this order: state.json takes it in; the dump moves to done/; its entry
@@ -27,6 +28,7 @@ import structlog
 
 from adapters.files.durable import read_json, sync_folder, write_json
 from adapters.files.faults import StateTakenError, no_room
+from adapters.files.notices import NOTICES
 from adapters.files.unit import Due, Unit, unit_number
 
 if TYPE_CHECKING:
@@ -311,7 +313,7 @@ class Ledger:
             up_to: number of the last unit whose files may go, while the next one is being prepared in another thread:
                 its files are there before its entry names them.
         """
-        named = {f"unit-{unit.number:08d}.json" for unit in self.units} | {STATE, "lock"}
+        named = {f"unit-{unit.number:08d}.json" for unit in self.units} | {STATE, NOTICES, "lock"}
         named |= {name for unit in self.units for name in unit.digests}
         named |= {each.rows_file for each in self._state.datasets.values()} if self._state else set()
         entries = [path for path in self.folder.iterdir() if path.is_file() and path.name not in named]

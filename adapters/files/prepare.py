@@ -16,7 +16,7 @@ from adapters.files.dump import Dump, Loaded, lines_of
 from adapters.files.durable import publish
 from adapters.files.engine import Engine
 from adapters.files.faults import DumpChangedError, DumpHeldError, DumpRefusedError, EngineError, no_room
-from adapters.files.inbox import BY_TIME, original_name, rank_of
+from adapters.files.inbox import BY_TIME, is_behind, original_name, rank_of
 from adapters.files.ledger import digest_of
 from adapters.files.names import is_shortened, shown
 from adapters.files.unit import Due, Identity, Kind, Unit
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from adapters.files.config import FilesConfig
     from adapters.files.inbox import Arrival, Inbox
     from adapters.files.ledger import Known, Ledger
+    from adapters.files.notices import Notices
     from adapters.files.unit import Rank
 
 _log = structlog.get_logger()
@@ -56,15 +57,19 @@ class Preparer:
         config: of the adapter.
         ledger: what is known.
         inbox: the folder.
+        notices: learn which dumps a person must see to.
         stopped: true when the adapter closes.
     """
 
-    def __init__(self, config: FilesConfig, ledger: Ledger, inbox: Inbox, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, config: FilesConfig, ledger: Ledger, inbox: Inbox, notices: Notices, stopped: Callable[[], bool]
+    ) -> None:
         self.engine: Engine | None = None
         """The engine at work, to be interrupted."""
         self._config = config
         self._ledger = ledger
         self._inbox = inbox
+        self._notices = notices
         self._stopped = stopped
         self._held: dict[Identity, int] = {}
         self._unmended: set[str] = set()
@@ -77,6 +82,7 @@ class Preparer:
             StoppedError: the adapter is closing.
         """
         try:
+            self._notices.renew()
             for dataset in datasets:
                 if unit := self._mended(dataset):
                     return unit
@@ -147,22 +153,32 @@ class Preparer:
         )  # fmt: skip
         try:
             self._refuse_older(candidate)
-            return self._prepared(candidate)
+            unit = self._prepared(candidate)
+            self._notices.go_out(dataset, arrival.rank, identity)
         except (DumpRefusedError, EngineError) as error:
             _log.error("dump refused", dataset=dataset, file=shown(identity.name), **_told(error))
-            self._inbox.to_failed(identity, str(error))
+            failed = self._inbox.to_failed(identity, str(error))
+            if failed and not self._is_replaced(candidate):
+                self._notices.refuse(dataset, arrival.rank, identity.name, failed, error)
         except (DumpHeldError, PermissionError) as error:
             held = error if isinstance(error, DumpHeldError) else _unreadable(shown(identity.name))
             _log.error("dump waits for a person", dataset=dataset, file=shown(identity.name), **_told(held))
             self._inbox.hold(identity, str(held))
             self._held[identity] = self._ledger.known(dataset).number
+            self._notices.hold(dataset, arrival.rank, identity, held)
         except (DumpChangedError, FileNotFoundError):
             _log.info("dump changed while it was read", dataset=dataset, file=shown(identity.name))
+        else:
+            return unit
         return None
 
+    def _is_replaced(self, candidate: Candidate) -> bool:
+        """Older than the last dump by its rank and by its time: nobody needs it, so nobody needs to hear of it."""
+        known = self._ledger.known(candidate.dataset)
+        return is_behind(candidate.rank, known.rank or []) and candidate.micros <= known.time
+
     def _refuse_older(self, candidate: Candidate) -> None:
-        last = self._ledger.known(candidate.dataset).rank
-        if last and (last[0][0] == BY_TIME) == (candidate.rank[0][0] == BY_TIME) and candidate.rank < last:
+        if is_behind(candidate.rank, self._ledger.known(candidate.dataset).rank or []):
             order = self._config.datasets[candidate.dataset].order
             raise DumpRefusedError(
                 f"by its {order} it is older than the last dump of {candidate.dataset}; nothing of it is needed",

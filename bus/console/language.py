@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,13 @@ class Language:
         except KeyError:
             return None
 
+    def say(self, sentence: str) -> str:
+        """A sentence that an adapter has made, by the table `said`; as it is if none of its forms fits."""
+        for form, said in _said(self):
+            if found := form.fullmatch(sentence):
+                return said.format_map({name: self.say(value) for name, value in found.groupdict().items()})
+        return sentence
+
     def number(self, value: float | None) -> str:
         """Whole, with the digits grouped."""
         return UNKNOWN if value is None else f"{value:,.0f}"
@@ -95,6 +103,17 @@ class Language:
         if self.code == "zh":
             return f"{here.year}年{here.month}月{here.day}日 {here:%H:%M:%S}"
         return f"{here.day} {here:%b %Y %H:%M:%S}"
+
+
+@cache
+def _said(language: Language) -> list[tuple[re.Pattern[str], str]]:
+    """The forms of the table `said` as patterns, whose groups are the values."""
+    return [(_form(form), said) for form, said in language.texts.get("said", {}).items()]
+
+
+def _form(text: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", text)
+    return re.compile("".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)))
 
 
 @cache

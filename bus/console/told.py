@@ -58,9 +58,20 @@ def _facts(part: Judged, health: BusHealth, language: Language) -> dict[str, Any
         facts["failures"] = "; ".join(f"{lane}: {why.splitlines()[0]}" for lane, why in sorted(part.failures.items()))
     facts["title"] = facts.get("title") or facts.get("name")
     if isinstance(part, DatasetHealth):
+        facts |= _noticed(part, language)
         owner = next((each for each in health.departments if each.name == part.department), None)
         facts["owner"] = owner and "、".join([owner.title or owner.name, *owner.contacts[:1]])
     return facts
+
+
+def _noticed(part: DatasetHealth, language: Language) -> dict[str, str]:
+    """The first of its notices, of which its verdict speaks."""
+    if not part.notices:
+        return {}
+    first = part.notices[0]
+    same = sum(each.severity is first.severity for each in part.notices)
+    more = f" {language.text('needs.and_more', count=same)}" if same > 1 else ""
+    return {"place": first.where + more, "message": language.say(first.message), "fix": language.say(first.fix)}
 
 
 def tell_error(error: BusError, language: Language) -> Told:

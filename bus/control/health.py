@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from bus.errors import Finding
 
 FORM: Final = 1
 """Version of the JSON form; fields may be added under one number, none goes or changes its meaning."""
@@ -138,6 +141,8 @@ class DatasetHealth(Judged):
         promise_seconds: what its owner promised for the freshness.
         newest: source commit time of the newest change.
         open_rejects: changes that were rejected and not mended.
+        notices: what of its source needs a person now, as its adapter told last: an error waits, a
+            warning was left out.
     """
 
     name: str
@@ -156,6 +161,7 @@ class DatasetHealth(Judged):
     promise_seconds: float = 0.0
     newest: float | None = None
     open_rejects: int = 0
+    notices: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from bus.control.verdict import (
     is_undecided,
     judge_adapter,
     judge_freshness,
+    judge_notices,
     judge_reader,
     judge_subscription,
     judge_view,
@@ -44,6 +45,7 @@ from bus.control.verdict import (
     worst,
 )
 from bus.pipeline.heartbeat import HEARTBEAT_SECONDS, AdapterBeat, WorkerBeat
+from bus.pipeline.notices import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from bus.catalogue.subscription import Subscription
     from bus.catalogue.view import View
     from bus.control.beats import Heard
+    from bus.errors import Finding
 
 FINEST_SECONDS: Final = 2 * HEARTBEAT_SECONDS
 """A promise below that is judged as this: what is known of a quiet source is as old as its last heartbeat."""
@@ -275,6 +278,8 @@ class _Picture:
         late = judge_freshness(
             f"dataset {dataset.name}", freshness, max(promise, FINEST_SECONDS), self._owner(spec.department)
         )
+        notices = self._notices(dataset)
+        said = judge_notices(f"dataset {dataset.name}", notices)
         return DatasetHealth(
             name=dataset.name,
             title=dataset.metadata.title,
@@ -287,9 +292,14 @@ class _Picture:
             freshness_seconds=freshness,
             promise_seconds=promise,
             open_rejects=self._seen.open_rejects.get(dataset.name, 0),
+            notices=notices,
             **self._flow(topic),
-            **told(worst([adapters[spec.source.config], read, late])),
+            **told(worst([adapters[spec.source.config], said, read, late])),
         )
+
+    def _notices(self, dataset: Dataset) -> tuple[Finding, ...]:
+        adapter = self._seen.adapters.get(dataset.spec.source.config)
+        return from_json(adapter.beat.notices, dataset.name) if adapter else ()
 
     def _published(self, adapter: str) -> float | None:
         """Everything that the adapter's source had committed by then is on the bus."""

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.control.health import Judged, Verdict
+from bus.errors import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from bus.errors import Finding
 
 SILENT_SECONDS: Final = 20.0
 """Heartbeats come every 5 s; after four that did not come, nobody is there."""
@@ -266,6 +269,33 @@ def judge_freshness(what: str, freshness: float | None, promise: float, owner: s
         code="past-promise",
         cause=f"{what} is {span(freshness)} old; {span(promise)} were promised",
         action=f"call {owner}" if owner else "look at what comes before it in the flow",
+    )
+
+
+def judge_notices(what: str, notices: Sequence[Finding]) -> Judged:
+    """STALLED while something of a source waits for a person, or was refused and not mended.
+
+    Args:
+        what: `dataset scjg.enterprises`.
+        notices: that its adapter tells, what waits first.
+    """
+    if not notices:
+        return OK
+    first = notices[0]
+    same = sum(each.severity is first.severity for each in notices)
+    which = f"{first.where or 'something of its source'}{f' (and {same - 1} more)' if same > 1 else ''}"
+    if first.severity is Severity.WARNING:
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="source-refused",
+            cause=f"{what}: {which} was refused, and nothing newer came: {first.message}",
+            action=first.fix,
+        )
+    return Judged(
+        verdict=Verdict.STALLED,
+        code="source-waits",
+        cause=f"{what}: {which} waits for a person: {first.message}",
+        action=first.fix,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bus.config import Connection
+    from bus.pipeline.notices import Told
 
 HEARTBEAT_SECONDS: Final = 5.0
 TICK_SECONDS: Final = 1.0
@@ -105,6 +106,7 @@ class AdapterBeat(Beat):
             published anything, and in a snapshot.
         changes: published since the process began.
         error: class of the last error, empty if there was none; never its text.
+        notices: dataset → what of its source needs a person now; see `bus.pipeline.notices`.
     """
 
     adapter: str = ""
@@ -116,11 +118,12 @@ class AdapterBeat(Beat):
     lag_seconds: float | None = None
     changes: int = 0
     error: str = ""
+    notices: Told = field(default_factory=dict)
 
     @property
     def news(self) -> object:
-        """Its state, and why."""
-        return self.state, self.error
+        """Its state, and why; and what needs a person."""
+        return self.state, self.error, self.notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.heartbeat import HEARTBEAT_SECONDS, AdapterBeat, Heart, adapter_key
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.loop import REST_SECONDS
+from bus.pipeline.notices import to_json
 from bus.pipeline.position import Progress
 from bus.pipeline.publication import AdapterCounts, Publication, Published
 from bus.pipeline.read_ahead import ReadAhead
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from bus.config import Settings
     from bus.kafka.registry_client import SchemaRegistry
+    from bus.pipeline.notices import Told
     from bus.spi import Adapter, Batch, SourceDataset
 
 _log = structlog.get_logger()
@@ -79,6 +81,7 @@ class AdapterRuntime:
         self._attempted = Progress()
         self._timed_out = False
         self._session_began = 0.0, 0
+        self._notices_failed = False
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
         self.heart = Heart(
             settings.kafka, wire.positions_topic(publication.department), adapter_key(publication.adapter), self.beat
@@ -103,7 +106,20 @@ class AdapterRuntime:
             changes=counts.changes,
             transactions=counts.transactions,
             error=counts.error,
+            notices=self._notices(),
         )
+
+    def _notices(self) -> Told:
+        """What the adapter says that a person must see to, by the catalogue's names of the datasets."""
+        names = {each.source_name: each.name for each in self._publication.datasets}
+        try:
+            found = to_json({names[each]: said for each, said in self._adapter.notices().items() if each in names})
+        except Exception as error:  # noqa: BLE001  a mistake of an adapter here must not silence its heartbeat
+            if not self._notices_failed:
+                _log.warning("notices cannot be told", adapter=self._publication.adapter, error=type(error).__name__)
+            self._notices_failed = True
+            return {}
+        return found
 
     def _has_caught_up(self) -> bool:
         """Whether nothing is pending; said of a session that begins only when its source had time to tell of some."""

@@ -8,11 +8,15 @@ from string import Formatter
 import pytest
 
 import bus
+from adapters.files.config import DatasetConfig
+from adapters.files.difference import Counts, ask_before_deleting
+from adapters.files.faults import DumpHeldError, DumpRefusedError
+from adapters.files.header import check_header
 from bus.console.language import Code, choose, language
 from bus.console.told import tell, tell_error, tell_reject
 from bus.control.health import Judged, LatestReject, Verdict
-from bus.errors import BrokerUnavailableError
-from tests.made_up_city import city, judged, silent_adapter, stale
+from bus.errors import BrokerUnavailableError, Finding, Severity
+from tests.made_up_city import city, judged, noticed, silent_adapter, stale
 
 SOURCES = Path(bus.__file__).parent
 
@@ -108,6 +112,61 @@ def test_a_stale_dataset_names_its_owner() -> None:
     told = tell(health.datasets[0], health, language("zh"))
     assert told.cause == "人口基本信息（gongan.population）的数据已有 10 分钟未更新；承诺时限为 5 分钟"
     assert told.action == "联系 公安局、值班员, 数据科, 0512-60000000"
+
+
+FIRMS = DatasetConfig(files="*.csv", key=("code",), columns={"代码": "code", "名称": "title"})
+
+
+def refusal(columns: list[str]) -> Finding:
+    """What the files adapter says of a dump with these columns."""
+    with pytest.raises(DumpRefusedError) as refused:
+        check_header(columns, FIRMS, "firms-2.csv", {})
+    return Finding(
+        refused.value.detail, refused.value.where, f"{refused.value.fix} (it lies in failed/1.firms-2.csv)",
+        Severity.WARNING,
+    )  # fmt: skip
+
+
+def test_a_dump_that_waits_is_told_in_chinese_with_what_to_do() -> None:
+    with pytest.raises(DumpHeldError) as held:
+        ask_before_deleting(Counts(0, 0, 60), 100, 40, FIRMS, "firms-2.csv")
+    notice = Finding(held.value.detail, held.value.where, held.value.fix)
+    health = noticed(city(3), 1, notice, notice, refusal([]))
+
+    told = tell(health.datasets[1], health, language("zh"))
+
+    assert told.cause == (
+        "企业登记（scjg.population）的来源 firms-2.csv 等 2 项 等待人工处理：缺少已知的 100 行中的 60 行，超过 30%"
+    )
+    assert (
+        told.action
+        == "若这些行确已删除，请在其旁边新建空文件 firms-2.csv.accept-deletions；若文件不完整，请换成完整的文件"
+    )
+    english = tell(health.datasets[1], health, language("en"))
+    assert (english.cause, english.action) == (health.datasets[1].cause, notice.fix)
+
+
+def test_a_dump_that_was_refused_is_told_in_chinese_with_its_reason() -> None:
+    health = noticed(city(3), 1, refusal(["代码"]))
+
+    told = tell(health.datasets[1], health, language("zh"))
+
+    assert told.cause.endswith("的来源 firms-2.csv:1 已被拒绝，此后尚无可用的新数据：表头缺少 名称")
+    assert told.action == "补上该列，或修正数据集配置中的 `columns`（原文件在 failed/1.firms-2.csv）"
+
+
+def test_what_an_adapter_says_in_words_of_its_own_is_told_as_it_was_said() -> None:
+    assert language("zh").say("the moon is full") == "the moon is full"
+    assert language("en").say("write it again") == "write it again"
+
+
+def test_every_form_that_is_told_in_chinese_is_one_that_the_files_adapter_says() -> None:
+    sources = "".join(file.read_text(encoding="utf-8") for file in (SOURCES.parent / "adapters" / "files").glob("*.py"))
+    whole = re.sub(r'"\s*\n\s*f?"', "", sources)  # a text over several lines
+    said = re.sub(r"\{[^{}]*\}", "{}", whole)
+    forms = [re.sub(r"\{\w+\}", "{}", form) for form in language("zh").texts["said"]]
+    assert len(forms) > 20
+    assert [form for form in forms if form not in said] == []
 
 
 def test_a_cause_that_has_no_translation_is_told_as_it_was_said() -> None:

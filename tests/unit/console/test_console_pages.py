@@ -12,12 +12,13 @@ from bus.console.pages import Look, Pages
 from bus.console.problems import problems
 from bus.console.watch import Moment
 from bus.control.health import BusHealth, Judged, LatestReject, Verdict
-from bus.errors import BrokerUnavailableError
-from tests.made_up_city import city, every_verdict, judged
+from bus.errors import BrokerUnavailableError, Finding
+from tests.made_up_city import city, every_verdict, judged, noticed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DATASET = "scjg.population"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}"
 
 
@@ -91,6 +92,29 @@ def test_what_needs_a_person_has_cause_action_and_whom_to_call() -> None:
         "paused: 412 rejects within 1 min",
     ):
         assert text in told
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "action"),
+    [
+        (
+            "en",
+            "<b>firms</b>-2.csv waits for a person: the adapter may not read it",
+            "give the adapter's user the right",
+        ),
+        ("zh", "<b>firms</b>-2.csv 等待人工处理：适配器无权读取", "给运行适配器的用户读取权限"),
+    ],
+)
+def test_what_waits_at_a_source_is_shown_at_its_dataset_with_whom_to_call(code: Code, cause: str, action: str) -> None:
+    held = Finding("the adapter may not read it", "<b>firms</b>-2.csv", "give the adapter's user the right to read it")
+    health = noticed(city(3), 1, held)
+
+    html = live(health, code)
+
+    (node,) = [each for each in Tags(html).with_class("node") if each.get("data-node") == f"dataset-{DATASET}"]
+    assert "STALLED" in (node.get("class") or "").split()
+    for text in (cause, action, health.departments[1].contacts[0]):
+        assert text in words(html)
 
 
 def test_whom_to_call_is_told_once() -> None:

@@ -15,6 +15,7 @@ from bus.control.verdict import (
     is_undecided,
     judge_adapter,
     judge_freshness,
+    judge_notices,
     judge_reader,
     judge_subscription,
     judge_view,
@@ -22,6 +23,7 @@ from bus.control.verdict import (
     span,
     worst,
 )
+from bus.errors import Finding, Severity
 
 
 def adapter(silent: float | None = 2.0, state: str = "running", error: str = "") -> Judged:
@@ -124,6 +126,28 @@ def test_what_is_older_than_promised_is_stale_and_says_whom_to_call() -> None:
     assert told.action == "call gongan: 人口数据岗"
     assert judge_freshness("it", 300.0, 300.0, "").ok
     assert judge_freshness("it", None, 300.0, "").ok
+
+
+HELD = Finding("it lacks 60 of 100 known rows, more than 30%", "firms-2.csv", "look at it")
+REFUSED = Finding("it is empty", "firms-1.csv", "write it again", Severity.WARNING)
+
+
+def test_what_waits_for_a_person_is_a_stall_with_the_adapters_reason_and_fix() -> None:
+    told = judge_notices("dataset scjg.enterprises", [HELD, REFUSED])
+
+    assert (told.verdict, told.code, told.action) == (Verdict.STALLED, "source-waits", "look at it")
+    assert told.cause == (
+        "dataset scjg.enterprises: firms-2.csv waits for a person: it lacks 60 of 100 known rows, more than 30%"
+    )
+    assert "firms-2.csv (and 2 more) waits" in judge_notices("it", [HELD, HELD, HELD, REFUSED]).cause
+
+
+def test_what_was_refused_is_a_stall_until_something_newer_came() -> None:
+    told = judge_notices("dataset scjg.enterprises", [REFUSED])
+
+    assert (told.verdict, told.code, told.action) == (Verdict.STALLED, "source-refused", "write it again")
+    assert told.cause == ("dataset scjg.enterprises: firms-1.csv was refused, and nothing newer came: it is empty")
+    assert judge_notices("dataset scjg.enterprises", []).ok
 
 
 def test_a_killed_worker_is_a_stall_only_when_nobody_has_its_lanes() -> None:
