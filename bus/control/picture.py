@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,7 @@ from bus.control.verdict import (
     is_subscription_undecided,
     is_undecided,
     judge_adapter,
+    judge_ended,
     judge_freshness,
     judge_notices,
     judge_reader,
@@ -424,7 +426,8 @@ class _Picture:
         readers = [Reader(group, view.topic) for group in sorted(self._seen.groups.get(spec.subscriber, ()))]
         reader = next((each for each in readers if each in self._seen.backlogs), None)
         backlog = self._seen.backlogs[reader] if reader else None
-        read = self._taken(reader, backlog) if reader and backlog else None
+        ended = subscription.has_ended(dt.datetime.fromtimestamp(self._seen.now).astimezone().date())
+        read = self._taken(reader, backlog) if reader and backlog and not ended else None
         self._undecided |= read is not None and view.ok and is_subscription_undecided(read)
         return SubscriptionHealth(
             name=subscription.name,
@@ -435,7 +438,7 @@ class _Picture:
             group=reader.group if reader else "",
             lag=backlog.lag if backlog else None,
             rate=backlog.taken / self._seen.interval if backlog and self._seen.interval else 0.0,
-            **told(judge_subscription(view, read)),
+            **told(judge_ended(spec.valid_until) if ended else judge_subscription(view, read)),
         )
 
     def _taken(self, reader: Reader, backlog: Backlog) -> ReaderSeen:

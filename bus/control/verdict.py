@@ -13,6 +13,7 @@ from bus.control.health import Judged, Verdict
 from bus.errors import Severity
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
     from bus.errors import Finding
@@ -335,6 +336,16 @@ def judge_subscription(view: Judged, seen: ReaderSeen | None) -> Judged:
     if seen.lag > OFFLINE_RECORDS:
         return Judged(code="subscriber-behind", cause=f"{seen.lag:,} records behind, and catching up")
     return OK
+
+
+def judge_ended(valid_until: dt.date) -> Judged:
+    """OK: nothing waits for a subscriber that may not read any more.
+
+    Args:
+        valid_until: its subscription's last day.
+    """
+    told = f"ended with {valid_until}: its subscriber may not read the view any more"
+    return Judged(code="subscription-ended", cause=told)
 
 
 def is_subscription_undecided(seen: ReaderSeen) -> bool:

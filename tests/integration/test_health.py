@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -159,6 +160,13 @@ async def test_a_subscribers_group_is_seen_with_what_it_has_not_taken(office: Of
     told = json.loads(text)
     assert (code, told["verdict"], told["code"], told["undecided"]) == (1, "STALLED", "subscriber-silent", False)
     assert "5 records wait for group portal, the oldest for" in told["cause"]
+
+    # Once its subscription has ended, nobody need ask why it takes nothing.
+    file = office.workspace / "portal" / "portal.yaml"
+    file.write_text(re.sub("valid_until: .*", "valid_until: 2026-01-31", file.read_text("utf-8")), "utf-8")
+    await office.apply()
+    health = await seen(office, lambda health: health.subscribers[0].code == "subscription-ended")
+    assert health.subscribers[0].ok
 
 
 async def test_a_view_that_is_being_filled_says_how_far(office: Office) -> None:

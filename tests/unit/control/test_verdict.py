@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -14,6 +15,7 @@ from bus.control.verdict import (
     is_subscription_undecided,
     is_undecided,
     judge_adapter,
+    judge_ended,
     judge_freshness,
     judge_notices,
     judge_reader,
@@ -210,6 +212,13 @@ def test_a_subscription_is_no_better_than_its_view() -> None:
     failed = judge_view("view.x.v1", 1.0, exists=False)
     assert judge_subscription(failed, portal(5, 300.0, 12.0)) == failed
     assert judge_subscription(Judged(), None).ok
+
+
+def test_nothing_waits_for_a_subscriber_whose_subscription_has_ended() -> None:
+    told = judge_ended(dt.date(2026, 6, 30))
+
+    assert (told.verdict, told.code) == (Verdict.OK, "subscription-ended")
+    assert "2026-06-30" in told.cause
 
 
 def test_only_a_longer_look_tells_a_silent_subscriber_from_one_that_catches_up() -> None:
