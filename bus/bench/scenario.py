@@ -272,13 +272,17 @@ def _percentiles(waits: list[float]) -> tuple[float, float]:
 
 
 async def _waits(reader: Any, writing: asyncio.Task[int]) -> list[float]:
-    """Seconds from each record's `ce_time` to here, until nothing has come for 2 s after the writing's end."""
+    """Seconds from each record's `ce_time` to here, until nothing has come for 2 s after the writing's end.
+
+    What runs before have left behind is passed over.
+    """
     waits: list[float] = []
-    quiet_since = time.monotonic()
+    begun, quiet_since = time.time(), time.monotonic()
     while not writing.done() or time.monotonic() - quiet_since < 2.0:
         for records in (await reader.getmany(timeout_ms=100)).values():
             now = time.time()
-            waits += [now - written_at(record) for record in records]
+            written = [written_at(record) for record in records]
+            waits += [now - moment for moment in written if moment >= begun]
             quiet_since = time.monotonic()
     writing.result()
     return waits

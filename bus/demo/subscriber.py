@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bus.demo.views import DemoView
     from bus.subscriber import Record, Records
 
-LATENCIES_KEPT: Final = 20_000
+LATENCIES_KEPT: Final = 200_000
 COMMIT_SECONDS: Final = 1.0
 
 
