@@ -30,7 +30,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import BrokerUnavailableError, TopicUnknownError
-from bus.kafka import login
+from bus.kafka import coordinator, login
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -81,6 +81,8 @@ FENCED: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
 
 _log = structlog.get_logger()
+
+coordinator.install()
 
 
 def security(connection: Connection) -> dict[str, Any]:
