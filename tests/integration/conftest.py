@@ -125,7 +125,7 @@ class Bus:
                 self.task.result()
             return len(await self.raw()) >= count
 
-        await until(there, within=20, what=f"{count} records on raw")
+        await until(there, within=60, what=f"{count} records on raw")
         return await self.raw()
 
 
