@@ -89,7 +89,7 @@ class Bus:
             source.name, self.dataset.split(".", maxsplit=1)[0], "urn:shuniu:t:x:y",
             (Published(self.dataset, table, key, 2),),
         )  # fmt: skip
-        self.task: asyncio.Task[None] | None = None
+        self.running: Running | None = None
 
     async def create(self) -> None:
         admin = Admin(self.settings.kafka)
@@ -118,12 +118,12 @@ class Bus:
         return {key: row for key, row in rows.items() if row is not None}
 
     async def until_raw(self, count: int) -> list[TopicRecord]:
-        """The records of raw, once there are so many."""
+        """The records of raw, once there are so many and no snapshot is open: one that is cut is taken again."""
 
         async def there() -> bool:
-            if self.task is not None and self.task.done():
-                self.task.result()
-            return len(await self.raw()) >= count
+            records = await self.raw()
+            snapshot = self.running is not None and self.running.has_open_snapshot()
+            return len(records) >= count and not snapshot
 
         await until(there, within=60, what=f"{count} records on raw")
         return await self.raw()
@@ -143,8 +143,15 @@ class Running:
         published = bus.publication
         chosen = Publication(published.adapter, published.department, published.source, published.datasets, self._share)
         self.runtime = AdapterRuntime(bus.source.adapter(), chosen, bus.settings, self._registry, anew=self._anew)
-        self.task = bus.task = asyncio.create_task(self.runtime.run())
+        self.task = asyncio.create_task(self.runtime.run())
+        bus.running = self
         return self
+
+    def has_open_snapshot(self) -> bool:
+        """Whether a snapshot is under way; what has ended the runtime is raised."""
+        if self.task.done():
+            self.task.result()
+        return bool(self.runtime.counts.progress.snapshots)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
