@@ -282,6 +282,7 @@ async def test_every_part_has_a_row_when_all_are_asked_for(browser: Browser) -> 
 async def test_the_keyboard_reaches_every_part_and_traces_its_way(browser: Browser) -> None:
     async with screen(browser, city(3)) as seen:
         await seen.open()
+        await seen.listens()  # a page that cannot connect for 10 s loads itself anew, which takes the focus away
         await seen.page.keyboard.press("Tab")
         assert await seen.js("document.activeElement.className") == "skip"
         for _ in range(10):
