@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bus.commands.hinting import HintingGroup
-from bus.commands.options import cluster, metrics, settings
+from bus.commands.options import cluster, metrics, run_measured, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,22 +132,15 @@ def run(
     metrics_host: str,
 ) -> None:
     """Run the adapter until Ctrl-C or SIGTERM; it resumes exactly where its data on Kafka ends."""
-    from bus import logs, process
-    from bus.metrics_server import MetricsServer
     from bus.pipeline.adapter_role import run_adapter
 
-    logs.configure()
     chosen = _as_adapter(name, bootstrap, registry_url)
-    instruments: list[Instrument] = []
 
-    async def role() -> None:
-        async with MetricsServer(instruments, metrics_port, metrics_host):
-            adapter = _adapter(await _catalogue(chosen), name, file)
-            await run_adapter(
-                adapter, chosen, accept_deletions=accept_deletions, anew=snapshot, instruments=instruments
-            )
+    async def role(instruments: list[Instrument]) -> None:
+        adapter = _adapter(await _catalogue(chosen), name, file)
+        await run_adapter(adapter, chosen, accept_deletions=accept_deletions, anew=snapshot, instruments=instruments)
 
-    process.run(process.run_roles(role))
+    run_measured(role, metrics_port, metrics_host)
 
 
 def _as_adapter(name: str, bootstrap: str | None, registry_url: str | None) -> Settings:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 import click
 
-from bus.commands.options import metrics, settings
-
-if TYPE_CHECKING:
-    from bus.metrics import Instrument
+from bus.commands.options import metrics, run_measured, settings
 
 
 @click.command(name="control")
@@ -26,16 +23,7 @@ def command(bootstrap: str | None, metrics_port: int | None, metrics_host: str) 
     It needs a login with ALTER and DESCRIBE on the cluster, as `bus apply` does. Run one, or several on different
     machines: they do no harm to each other. `bus up` has one.
     """
-    from bus import logs, process
     from bus.catalogue.expiries import run_control
-    from bus.metrics_server import MetricsServer
 
-    logs.configure()
     chosen = settings(bootstrap, None)
-    instruments: list[Instrument] = []
-
-    async def role() -> None:
-        async with MetricsServer(instruments, metrics_port, metrics_host):
-            await run_control(chosen, instruments)
-
-    process.run(process.run_roles(role))
+    run_measured(partial(run_control, chosen), metrics_port, metrics_host)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bus.config import Settings
+    from bus.metrics import Instrument
 
 
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,6 +38,30 @@ def metrics(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(0, 65535),
         help="Serve /metrics (Prometheus) and /healthz there; 0: a free port.  [env: BUS_METRICS_PORT; default: off]",
     )(function)
+
+
+def run_measured(role: Callable[[list[Instrument]], Awaitable[None]], port: int | None, host: str) -> None:
+    """Run a role until a signal, with its figures served beside it.
+
+    Args:
+        role: is given the list that it adds its instruments to.
+        port: of the metrics; None serves none.
+        host: address of the metrics.
+
+    Raises:
+        BusError: what ended the role.
+    """
+    from bus import logs, process
+    from bus.metrics_server import MetricsServer
+
+    instruments: list[Instrument] = []
+
+    async def measured() -> None:
+        async with MetricsServer(instruments, port, host):
+            await role(instruments)
+
+    logs.configure()
+    process.run(process.run_roles(measured))
 
 
 def insecure(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
@@ -18,11 +19,14 @@ from bus.pipeline.mapping.check_digits import credit_check_digit
 from bus.testing.postgres import PostgresServer
 from bus.testing.processes import BusProcess, BusProcesses
 from bus.testing.registry_thread import RegistryThread
+from bus.testing.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from bus.control.health import BusHealth
 
 DATASET: Final = "scjg.companies"
 ENTITY: Final = "enterprise.company"
@@ -100,3 +104,24 @@ class Office:
         config = self._folder / "scjg.yaml"
         config.write_text(f"host: 127.0.0.1\nport: {self.postgres.port}\ndatabase: postgres\nuser: postgres\n")
         return self.processes.start(self.settings, "adapter", "run", "scjg", "--config", str(config), *options)
+
+    async def observed(self, condition: Callable[[BusHealth], object], *, within: float = 30.0) -> BusHealth:
+        """The first observation that fulfils a condition."""
+        last: list[BusHealth] = []
+
+        async def holds() -> bool:
+            await asyncio.sleep(0.3)  # rates are taken between two observations
+            last[:] = [await self.observer.observe()]
+            return bool(condition(last[0]))
+
+        try:
+            await until(holds, within=within, what="that picture of the bus")
+        except AssertionError as error:
+            picture = json.dumps(last[0].as_json(), ensure_ascii=False)
+            raise AssertionError(f"{error}; the last one: {picture}") from None
+        return last[0]
+
+    async def status(self, *options: str) -> tuple[int, str]:
+        """Exit code and output of `bus status`."""
+        process = self.processes.start(self.settings, "status", *options)
+        return await asyncio.to_thread(process.wait), process.text()

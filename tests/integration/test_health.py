@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 import re
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -22,7 +21,6 @@ from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import encoder
 from bus.pipeline.heartbeat import HEARTBEAT_SECONDS
 from bus.testing.office import DATASET, ENTITY, VIEW, Office, credit_codes
-from bus.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,28 +33,6 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         yield running
 
 
-async def seen(office: Office, condition: Callable[[BusHealth], Any], *, within: float = 30.0) -> BusHealth:
-    """The first observation that fulfils the condition."""
-    last: list[BusHealth] = []
-
-    async def holds() -> bool:
-        await asyncio.sleep(0.3)  # rates are taken between two observations
-        last[:] = [await office.observer.observe()]
-        return bool(condition(last[0]))
-
-    try:
-        await until(holds, within=within, what="that picture of the bus")
-    except AssertionError as error:
-        raise AssertionError(f"{error}; the last one: {json.dumps(last[0].as_json(), ensure_ascii=False)}") from None
-    return last[0]
-
-
-async def status(office: Office, *options: str) -> tuple[int, str]:
-    """Exit code and output of `bus status`."""
-    process = office.processes.start(office.settings, "status", *options)
-    return await asyncio.to_thread(process.wait), process.text()
-
-
 def all_there(count: int) -> Callable[[BusHealth], bool]:
     return lambda health: health.ok and health.views[0].records >= count
 
@@ -66,37 +42,37 @@ async def test_a_quiet_source_is_well_and_a_killed_adapter_is_named(office: Offi
     adapter = office.adapter()
     await office.register(credit_codes(20))
     await office.register(["no credit code"])
-    health = await seen(
-        office, lambda health: health.ok and health.datasets[0].open_rejects and health.views[0].records
+    health = await office.observed(
+        lambda health: health.ok and health.datasets[0].open_rejects and health.views[0].records
     )
     assert health.rejects[0].rule == "gb32100"
     assert "no credit code" not in json.dumps(health.as_json())
 
     heard = health.adapters[0].heard or 0.0
-    health = await seen(office, lambda health: (health.adapters[0].heard or 0.0) > heard + 2 * HEARTBEAT_SECONDS)
+    health = await office.observed(lambda health: (health.adapters[0].heard or 0.0) > heard + 2 * HEARTBEAT_SECONDS)
     assert health.ok, "nothing has changed at the source for ten seconds: that is no fault"
     dataset, view = health.datasets[0], health.views[0]
     assert (dataset.lag, dataset.rate, view.lag) == (0, 0.0, 0)
     assert (dataset.freshness_seconds or 99) < 2 * HEARTBEAT_SECONDS
-    assert (await status(office, "--once"))[0] == 0
+    assert (await office.status("--once"))[0] == 0
 
     adapter.kill()
-    health = await seen(office, lambda health: not health.ok, within=60)
+    health = await office.observed(lambda health: not health.ok, within=60)
     assert [part.code for part in (health, health.adapters[0], health.datasets[0])] == ["adapter-silent"] * 3
     assert health.verdict is Verdict.STALLED
     assert "adapter scjg is dead or cut off: not heard of for 2" in health.cause
     assert f"process {adapter.pid}" in health.cause
     assert health.action.endswith("start it again: bus adapter run scjg --config FILE")
     assert health.views[0].ok, "it is as fresh as promised, still"
-    code, text = await status(office, "--once")
+    code, text = await office.status("--once")
     assert code == 1
     assert "adapter scjg is dead or cut off" in text
     assert "→" in text
 
     adapter = office.adapter()
-    await seen(office, lambda health: health.ok)
+    await office.observed(lambda health: health.ok)
     assert adapter.end() == 0
-    health = await seen(office, lambda health: not health.ok)
+    health = await office.observed(lambda health: not health.ok)
     assert health.code == "adapter-stopped", "one that ended in order says so at once"
 
 
@@ -104,22 +80,22 @@ async def test_a_backlog_that_nobody_takes_is_stalled_until_a_worker_comes(offic
     office.adapter()
     worker = office.worker()
     await office.register(credit_codes(10))
-    await seen(office, all_there(10))
+    await office.observed(all_there(10))
 
     worker.kill()
     await office.register(credit_codes(30, 10))
-    health = await seen(office, lambda health: health.datasets[0].verdict is Verdict.STALLED, within=60)
+    health = await office.observed(lambda health: health.datasets[0].verdict is Verdict.STALLED, within=60)
     dataset = health.datasets[0]
     assert dataset.code in {"no-progress", "no-worker"}
     assert dataset.lag == 30, "marks of transactions are no records"
     assert (dataset.waiting_seconds or 0) >= 10
-    health = await seen(office, lambda health: health.datasets[0].code == "no-worker", within=60)
+    health = await office.observed(lambda health: health.datasets[0].code == "no-worker", within=60)
     assert health.workers[0].pid == worker.pid
     assert health.workers[0].code == "worker-silent"
     assert health.datasets[0].action == "start one: bus worker"
 
     office.worker()
-    health = await seen(office, all_there(40))
+    health = await office.observed(all_there(40))
     assert (health.views[0].lag, health.datasets[0].freshness_seconds is not None) == (0, True)
 
 
@@ -128,7 +104,7 @@ async def test_a_lost_offset_is_a_failure(office: Office) -> None:
     for future in admin.delete_consumer_groups(["_bus.normalise"]).values():
         future.result(10)
 
-    health = await seen(office, lambda health: health.datasets[0].code == "offset-missing")
+    health = await office.observed(lambda health: health.datasets[0].code == "offset-missing")
 
     assert health.datasets[0].verdict is Verdict.FAILED
     assert (
@@ -136,7 +112,7 @@ async def test_a_lost_offset_is_a_failure(office: Office) -> None:
         in health.datasets[0].cause
     )
     office.worker()
-    health = await seen(office, lambda health: health.workers and health.workers[0].code == "lane-failed")
+    health = await office.observed(lambda health: health.workers and health.workers[0].code == "lane-failed")
     assert health.workers[0].verdict is Verdict.FAILED
 
 
@@ -144,19 +120,19 @@ async def test_a_subscribers_group_is_seen_with_what_it_has_not_taken(office: Of
     office.adapter()
     office.worker()
     await office.register(credit_codes(12))
-    await seen(office, all_there(12))
+    await office.observed(all_there(12))
     async with subscribe(VIEW, group="portal", settings=office.settings, reload=True) as records:
         taken = [record async for record in records.existing()]
         assert len(taken) == 12
     await office.register(credit_codes(5, 12))
 
-    health = await seen(office, lambda health: health.subscribers[0].subscriptions[0].lag == 5)
+    health = await office.observed(lambda health: health.subscribers[0].subscriptions[0].lag == 5)
 
     assert health.subscribers[0].subscriptions[0].group == "portal"
 
     # An onlooker who comes later has seen nothing of how long it stands still, and must say the same.
-    await seen(office, lambda health: health.subscribers[0].code == "subscriber-silent")
-    code, text = await status(office, "--json")
+    await office.observed(lambda health: health.subscribers[0].code == "subscriber-silent")
+    code, text = await office.status("--json")
     told = json.loads(text)
     assert (code, told["verdict"], told["code"], told["undecided"]) == (1, "STALLED", "subscriber-silent", False)
     assert "5 records wait for group portal, the oldest for" in told["cause"]
@@ -165,7 +141,7 @@ async def test_a_subscribers_group_is_seen_with_what_it_has_not_taken(office: Of
     file = office.workspace / "portal" / "portal.yaml"
     file.write_text(re.sub("valid_until: .*", "valid_until: 2026-01-31", file.read_text("utf-8")), "utf-8")
     await office.apply()
-    health = await seen(office, lambda health: health.subscribers[0].code == "subscription-ended")
+    health = await office.observed(lambda health: health.subscribers[0].code == "subscription-ended")
     assert health.subscribers[0].ok
 
 
@@ -175,14 +151,14 @@ async def test_a_view_that_is_being_filled_says_how_far(office: Office) -> None:
     kinds = [part for part in second.split("---\n") if "kind: Subscriber\n" not in part]
     (office.workspace / "portal" / "later.yaml").write_text("---\n".join(kinds), "utf-8")
     worker = office.worker()
-    await seen(office, lambda health: health.views[0].lag == 0 and health.workers, within=60)
+    await office.observed(lambda health: health.views[0].lag == 0 and health.workers, within=60)
     await office.apply()
 
-    health = await seen(office, lambda health: any(view.filled < 1 for view in health.views))
+    health = await office.observed(lambda health: any(view.filled < 1 for view in health.views))
 
     filling = next(view for view in health.views if view.filled < 1)
     assert (filling.topic, filling.verdict, filling.code) == ("view.later.v1", Verdict.OK, "filling")
-    await seen(office, lambda health: len(health.views) == 2 and all(view.filled == 1 for view in health.views))
+    await office.observed(lambda health: len(health.views) == 2 and all(view.filled == 1 for view in health.views))
     assert worker.is_running
 
 
@@ -210,7 +186,7 @@ async def publish(office: Office, count: int) -> None:
 
 
 async def test_the_json_form_names_every_part_and_works_while_nothing_runs(office: Office) -> None:
-    code, text = await status(office, "--json")
+    code, text = await office.status("--json")
 
     told = json.loads(text)
     assert code == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -61,26 +60,9 @@ def drop(folder: Path, number: int, codes: Sequence[str]) -> None:
     part.rename(folder / f"companies_{number}.csv")
 
 
-async def seen(office: Office, condition: Callable[[DatasetHealth], object], *, within: float = 30.0) -> DatasetHealth:
-    """The dataset in the first observation that fulfils the condition."""
-    last: list[DatasetHealth] = []
-
-    async def holds() -> bool:
-        await asyncio.sleep(0.3)  # rates are taken between two observations
-        last[:] = (await office.observer.observe()).datasets
-        return bool(condition(last[0]))
-
-    try:
-        await until(holds, within=within, what="that picture of the dataset")
-    except AssertionError as error:
-        raise AssertionError(f"{error}; the last one: {last}") from None
-    return last[0]
-
-
-async def status(office: Office, *options: str) -> str:
-    process = office.processes.start(office.settings, "status", *options)
-    await asyncio.to_thread(process.wait)
-    return process.text()
+async def seen(office: Office, condition: Callable[[DatasetHealth], object]) -> DatasetHealth:
+    """The dataset in the first observation in which it fulfils the condition."""
+    return (await office.observed(lambda health: condition(health.datasets[0]))).datasets[0]
 
 
 async def test_a_dump_that_is_held_is_seen_by_operators_until_it_is_accepted(office: Office, folder: Path) -> None:
@@ -99,12 +81,12 @@ async def test_a_dump_that_is_held_is_seen_by_operators_until_it_is_accepted(off
     assert "create an empty file companies_2.csv.accept-deletions beside it" in dataset.action
     assert [(each.where, each.severity) for each in dataset.notices] == [("companies_2.csv", Severity.ERROR)]
 
-    told = json.loads(await status(office, "--json"))
+    told = json.loads((await office.status("--json"))[1])
     assert (told["verdict"], told["code"], told["cause"]) == ("STALLED", "source-waits", dataset.cause)
     assert told["datasets"][0]["notices"][0]["where"] == "companies_2.csv"
     assert {each["name"]: each["verdict"] for each in told["departments"]}["scjg"] == "STALLED"
     assert {view["verdict"] for view in told["views"]} == {"OK"}, "what they have is as it was"
-    assert "companies_2.csv waits for a person" in await status(office, "--once")
+    assert "companies_2.csv waits for a person" in (await office.status("--once"))[1]
 
     assert adapter.end() == 0
     office.processes.start(office.settings, "adapter", "run", "scjg", "--config", config)
