@@ -20,6 +20,7 @@ from bus.bench.quiet import READ_SELDOM, WARM_SECONDS, Quiet, Trickle, write_wor
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP
 from bus.catalogue.workspace import default_workspace
+from bus.errors import BusError
 from bus.kafka import clients
 from bus.kafka.admin import Admin, NewTopic
 
@@ -35,6 +36,10 @@ SUBSCRIBERS: Final = ("portal", "gusu", "statistics")
 """Folders of the default workspace that are left out, so that normalising is measured alone."""
 
 LANES_OWNED: Final = "lanes owned"
+
+
+class BacklogTooSmallError(BusError):
+    """A scenario was through before its measuring could begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,11 @@ class Bench:
         return await self._drain(name, command, Backlog(records, ends, group))
 
     async def _drain(self, name: str, command: list[str], backlog: Backlog) -> Throughput:
-        """Run a process through a backlog; measured from its first commit on, so that its start does not count."""
+        """Run a process through a backlog; measured from its first commit on, so that its start does not count.
+
+        Raises:
+            BacklogTooSmallError: nothing was left to measure then.
+        """
         begin = self._committed(backlog)
         with Measured(command, self._settings, self._folder / "worker.log") as worker:
             await _until(lambda: worker.said("") and self._committed(backlog) > begin)
@@ -149,7 +158,10 @@ class Bench:
             seconds = time.monotonic() - started
             worker_cpu, broker_cpu = cpu_seconds(worker.pid) - worker_cpu, self._broker_cpu() - broker_cpu
             peak = peak_megabytes(worker.pid)
-        records = sum(backlog.ends.values()) - first
+        if not (records := sum(backlog.ends.values()) - first):
+            raise BacklogTooSmallError(
+                f"{name}: {backlog.records} records are through at once", fix="measure more: --records 50000"
+            )
         return Throughput(name, records, seconds, worker_cpu * 1e6 / records, broker_cpu * 1e6 / records, peak)
 
     def _broker_cpu(self) -> float:
@@ -240,9 +252,9 @@ class Bench:
         return Dumped(rows, changes, first, compared, published, peak)
 
     async def _published(self, adapter: Measured, dump: Path) -> float:
-        """Seconds until a dump's changes are durable, and it has moved to `done/`."""
-        started = time.monotonic()
-        await _until(lambda: adapter.said("") and (dump.parent / "done" / dump.name).exists())
+        """Seconds until a dump's changes are durable, and it is in `done/`, its number before its name."""
+        started, done = time.monotonic(), dump.parent / "done"
+        await _until(lambda: adapter.said("") and any(done.glob(f"*.{dump.name}")))
         return time.monotonic() - started
 
     def _ends_of(self, dataset: str) -> int:
