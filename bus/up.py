@@ -12,6 +12,7 @@ from bus.catalogue.apply import apply_loaded
 from bus.catalogue.expiries import run_control
 from bus.catalogue.view import View
 from bus.catalogue.workspace import Workspace, default_workspace
+from bus.children import keep_running
 from bus.console.app import Site
 from bus.console.server import ConsoleServer
 from bus.control.instruments import of_bus
@@ -60,6 +61,7 @@ class Up:
         secured: the embedded broker has logins and ACLs.
         instruments: those of the roles, and of an onlooker of the whole bus, are added to these.
         console_port: of the operators' page, on loopback; 0 for a free one, None for no page.
+        workers: the command of each worker that is to be a process of its own; one in this process if there is none.
     """
 
     def __init__(  # noqa: PLR0913  (what the command was told)
@@ -73,6 +75,7 @@ class Up:
         secured: bool = True,
         instruments: list[Instrument] | None = None,
         console_port: int | None = None,
+        workers: Sequence[Sequence[str]] = (),
     ) -> None:
         self._settings = settings
         self._port = port
@@ -82,6 +85,7 @@ class Up:
         self._secured = secured
         self._instruments = instruments
         self._console_port = console_port
+        self._workers = workers
 
     async def run(self, on_ready: Callable[[Settings, str | None], None]) -> None:
         """Bring everything up in order, tell the settings and the console's URL, and run until a signal.
@@ -104,7 +108,7 @@ class Up:
             workspace = Workspace.load(self._workspace or default_workspace())
             _make_pseudonym_keys(workspace, settings)
             await apply_loaded(workspace, settings)
-            roles += [registry.wait, partial(run_worker, settings, self._instruments)]
+            roles += [registry.wait, *self._worker_roles(settings)]
             roles += [partial(run_control, settings, self._instruments), *self._adapter_roles(settings)]
             console_url = None
             if self._instruments is not None or self._console_port is not None:
@@ -118,6 +122,11 @@ class Up:
                 roles.append(console.wait)
             on_ready(settings, console_url)
             await run_roles(*roles)
+
+    def _worker_roles(self, settings: Settings) -> list[Callable[[], Awaitable[None]]]:
+        if not self._workers:
+            return [partial(run_worker, settings, self._instruments)]
+        return [partial(keep_running, settings, *command) for command in self._workers]
 
     def _adapter_roles(self, settings: Settings) -> list[Callable[[], asyncio.Future[None]]]:
         return [self._adapter_role(name, file, settings) for name, file in self._adapters.items()]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bus.testing.processes import BusProcess
+    from bus.children import BusProcess
 
 DATASET = "gongan.population"
 RAW, DLQ = wire.raw_topic(DATASET), wire.dlq_topic(DATASET)

@@ -45,6 +45,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the operators' page, on this machine only; 0: a free one.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=0,
+    show_default=True,
+    help="Workers, each a process of its own, for more cores; a killed one is started again. 0: one in this process."
+    " With --metrics-port, they serve theirs on the ports behind it.",
+)
 @click.option("--no-console", is_flag=True, help="Do not serve the operators' page.")
 @insecure
 @metrics
@@ -57,6 +65,7 @@ def command(
     workspace: Path | None,
     adapters: tuple[str, ...],
     console_port: int,
+    workers: int,
     no_console: bool,
     insecure: bool,
     metrics_port: int | None,
@@ -88,6 +97,7 @@ def command(
         secured=not insecure,
         instruments=instruments if metrics_port is not None else None,
         console_port=None if no_console else console_port,
+        workers=[_worker(number, metrics_port, metrics_host) for number in range(1, workers + 1)],
     )
 
     async def roles() -> None:
@@ -95,6 +105,14 @@ def command(
             await up.run(lambda ready, console: click.echo(_told(ready, console, as_json=as_json)))
 
     process.run(roles())
+
+
+def _worker(number: int, metrics_port: int | None, metrics_host: str) -> list[str]:
+    """The command of a worker process."""
+    if metrics_port is None:
+        return ["worker"]
+    port = metrics_port + number if metrics_port else 0
+    return ["worker", "--metrics-port", str(port), "--metrics-host", metrics_host]
 
 
 def _told(ready: Settings, console: str | None, *, as_json: bool) -> str:

@@ -8,10 +8,10 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Final, Self
 
+from bus.children import BusProcess
 from bus.config import Settings
 from bus.credentials import SUPERUSER, found_login
 from bus.errors import BusError
-from bus.testing.processes import BusProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,11 @@ class BusChild:
 
     def __init__(self, name: str, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = BusProcess(tuple(arguments), os.environ | dict(environment), folder / f"{name}.log")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     async def told(self, begin: str) -> str:
         """The first line of its log that begins so, once it is there.

@@ -28,7 +28,7 @@ from bus.kafka.embedded import EmbeddedKafka
 from bus.kafka.partitions import partition_of
 from bus.testing.journal import committed_sequences, raw_sequences
 from bus.testing.postgres import PostgresServer
-from bus.testing.processes import BusProcess, BusProcesses
+from bus.testing.processes import BusProcesses
 from bus.testing.registry_thread import RegistryThread
 from bus.testing.topics import read_topic
 from bus.testing.waiting import until
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from bus.children import BusProcess
     from bus.subscriber import Record
 
 RAW: Final = "raw.gongan.population"

@@ -17,7 +17,7 @@ from bus.control.observer import Observer
 from bus.kafka.embedded import EmbeddedKafka
 from bus.pipeline.mapping.check_digits import credit_check_digit
 from bus.testing.postgres import PostgresServer
-from bus.testing.processes import BusProcess, BusProcesses
+from bus.testing.processes import BusProcesses
 from bus.testing.registry_thread import RegistryThread
 from bus.testing.waiting import until
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from bus.children import BusProcess
     from bus.control.health import BusHealth
 
 DATASET: Final = "scjg.companies"

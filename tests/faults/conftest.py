@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call" and report.failed and CITY in item.stash:
         for process in item.stash[CITY].processes.started:
             last = process.text().splitlines()[-LAST_LINES:]
-            report.sections.append((f"the last lines of {process.log.name}", "\n".join(last)))
+            report.sections.append((f"the last lines of bus {' '.join(process.arguments[:2])}", "\n".join(last)))
     return report
 
 

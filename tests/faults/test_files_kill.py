@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bus.children import BusProcess
     from bus.config import Connection
-    from bus.testing.processes import BusProcess, BusProcesses
+    from bus.testing.processes import BusProcesses
 
 Dump = dict[str, str | None]
 

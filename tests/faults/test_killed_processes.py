@@ -13,8 +13,8 @@ from bus.testing.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bus.children import BusProcess
     from bus.testing.city import City
-    from bus.testing.processes import BusProcess
     from tests.faults.conftest import Measured
 
 RATE = 200.0

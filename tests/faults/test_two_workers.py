@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
+    from bus.children import BusProcess
     from bus.testing.city import City
-    from bus.testing.processes import BusProcess
     from tests.faults.conftest import Measured
 
 RATE = 200.0

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from bus.catalogue.workspace import starter_workspace
+from bus.children import BusProcess
 from bus.config import ENVIRONMENT
 from bus.credentials import Credentials, adapter_principal
 from bus.testing.guarded import Guarded
-from bus.testing.processes import BusProcess
 from bus.testing.topics import read_topic
 from bus.testing.waiting import until
 

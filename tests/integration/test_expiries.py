@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from bus.children import BusProcess
     from bus.config import Connection
-    from bus.testing.processes import BusProcess, BusProcesses
+    from bus.testing.processes import BusProcesses
 
 LAST_DAY = clock.now().date() + dt.timedelta(days=30)
 """So far away that `bus apply`, which goes by the real date, gives the rights."""
