@@ -82,11 +82,11 @@ def _content(config: FilesConfig, inbox: Inbox) -> Iterator[Finding]:
         )
     for arrival in inbox.arrivals():
         name = arrival.identity.name
-        if not arrival.whole:
+        held = inbox.beside(name, HELD)
+        if not arrival.whole and not held.exists():
             mark = shown(inbox.beside(name, config.marker_suffix).name)
             marker = f", or put {mark} beside it" if config.ready == "marker" else ""
             yield Finding("it may still be written", where=shown(name), fix=f"wait{marker}", severity=Severity.WARNING)
-        held = inbox.beside(name, HELD)
         if held.exists():
             yield Finding(
                 "it waits for a person",

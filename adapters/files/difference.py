@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.files.config import DatasetConfig
+    from adapters.files.dump import Loaded
 
 FREE_DELETIONS: Final = 10
 """So many deletions never ask, whatever their share, as long as a row is left."""
@@ -71,25 +72,37 @@ def difference(engine: Engine, config: DatasetConfig, old: Path, new: Path, targ
     return Counts(found.get("c", 0), found.get("u", 0), found.get("d", 0))
 
 
-def ask_before_deleting(counts: Counts, old: int, new: int, config: DatasetConfig, name: str) -> None:
-    """Stop before a cut-off dump deletes the world.
+def ask_before_deleting(counts: Counts, old: int, loaded: Loaded, config: DatasetConfig, name: str) -> None:
+    """Stop before a cut-off dump deletes the world, or passes for a whole one because its last row is cut in its key.
 
     Args:
         counts: what would be published.
         old: rows of the last dump.
-        new: rows of this one.
+        loaded: this one.
         config: of the dataset.
         name: of the file.
 
     Raises:
-        DumpHeldError: too large a share of the known rows would be deleted, or all of them.
+        DumpHeldError: it lacks too large a share of the known rows, or all of them.
     """
-    emptied = bool(old) and not new
-    too_many = counts.deleted > max(FREE_DELETIONS, config.max_deletion_share * old)
-    if config.max_deletion_share < 1 and (emptied or too_many):
+    emptied = bool(old) and not loaded.rows
+    lacks = counts.deleted + loaded.spared
+    too_many = lacks > max(FREE_DELETIONS, config.max_deletion_share * old)
+    if config.max_deletion_share >= 1 or not (emptied or too_many):
+        return
+    detail = f"it lacks {lacks} of {old} known rows, more than {config.max_deletion_share:.0%}"
+    mark = shown(around("", name, ACCEPT))
+    if loaded.spared:
+        nameless = sum(not reject.key_known for reject in loaded.rejects)
         raise DumpHeldError(
-            f"it lacks {counts.deleted} of {old} known rows, more than {config.max_deletion_share:.0%}",
+            f"{detail}, and {nameless} of its rows have no key that can be read",
             where=shown(name),
-            fix=f"if the rows are really gone, create an empty file {shown(around('', name, ACCEPT))} beside it;"
-            " if the dump is cut off, replace it by a whole one",
+            fix="if it is cut off, replace it by a whole one;"
+            f" to take the rows that it has and delete none, create an empty file {mark} beside it",
         )
+    raise DumpHeldError(
+        detail,
+        where=shown(name),
+        fix=f"if the rows are really gone, create an empty file {mark} beside it;"
+        " if the dump is cut off, replace it by a whole one",
+    )

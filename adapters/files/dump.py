@@ -47,12 +47,15 @@ class Loaded:
     Attributes:
         rows: good ones, and those kept from the last dump.
         kept: rows kept from the last dump because what the dump says of them cannot be read.
+        spared: of those, the ones that may be gone: a row whose key cannot be read may be any that is missing, and
+            there are more missing than such rows.
         rejects: bad rows, by line.
         digest: SHA-256 of the file, in hex.
     """
 
     rows: int
     kept: int
+    spared: int
     rejects: tuple[Reject, ...]
     digest: str
 
@@ -106,8 +109,8 @@ class Dump:
         rows = records.rows - (len(rejects) - len(records.rejects))
         self._refuse_bad(rejects, rows)
         self._refuse_doubled()
-        kept = self._keep(target, base, rejects)
-        return Loaded(rows + kept, kept, tuple(sorted(rejects, key=lambda reject: reject.line)), digest)
+        kept, spared = self._keep(target, base, rejects)
+        return Loaded(rows + kept, kept, spared, tuple(sorted(rejects, key=lambda reject: reject.line)), digest)
 
     def _read(self) -> tuple[list[str], Records, str]:
         codec = encoding_of(self._path, self._config.codec)
@@ -213,30 +216,30 @@ class Dump:
             fix="write one row for each key, or choose a key that is unique",
         )
 
-    def _keep(self, target: Path, base: Path | None, rejects: list[Reject]) -> int:
-        """Good rows, and what the last dump said where this one cannot be read; how many of those."""
+    def _keep(self, target: Path, base: Path | None, rejects: list[Reject]) -> tuple[int, int]:
+        """Good rows, and what the last dump said where this one cannot be read: how many of those, and the spared."""
         fields = ", ".join(quoted(field) for field in self._config.fields)
         good = f"select {fields} from {parquet(self._loaded)} where {BAD} is null"
-        kept = 0
+        kept = spared = 0
         if base is not None and rejects:
-            kept_rows = (
-                f"select {fields} from {rows_of(base, self._engine, self._config)} b where {self._kept(rejects)}"
-            )
+            last, told, missing = rows_of(base, self._engine, self._config), self._told_badly(), self._missing()
+            nameless = sum(not reject.key_known for reject in rejects)
+            if nameless:
+                more = self._engine.number(f"select count(*) from {last} b where {missing} and not ({told})")
+                spared = max(0, more - nameless)
+            kept_rows = f"select {fields} from {last} b where {told}" + (f" or {missing}" if nameless else "")
             kept = self._engine.number(f"select count(*) from ({kept_rows})")
             good = f"{good} union all {kept_rows}"
         self._engine.run(f"copy ({good}) to {literal(target)} {PARQUET}")
-        return kept
+        return kept, spared
 
-    def _kept(self, rejects: list[Reject]) -> str:
-        """SQL that is true for rows of the last dump that stay.
+    def _told_badly(self) -> str:
+        """SQL that is true for rows of the last dump whose keys are in this one, in rows that cannot be read."""
+        return f"({self._key()}) in (select ({self._key()}) from {parquet(self._loaded)} where {BAD} like 'type:%')"
 
-        A row without a readable key may be any row that is missing: then nothing is deleted.
-        """
-        key, loaded = self._key(), parquet(self._loaded)
-        known = f"({key}) in (select ({key}) from {loaded} where {BAD} like 'type:%')"
-        if all(reject.key_known for reject in rejects):
-            return known
-        return f"{known} or ({key}) not in (select ({key}) from {loaded} where {BAD} is null)"
+    def _missing(self) -> str:
+        """SQL that is true for rows of the last dump that are no good row of this one."""
+        return f"({self._key()}) not in (select ({self._key()}) from {parquet(self._loaded)} where {BAD} is null)"
 
     def _key(self) -> str:
         return ", ".join(quoted(field) for field in self._config.key)

@@ -162,6 +162,11 @@ class Inbox:
         """Say beside a dump why it waits."""
         self.beside(identity.name, HELD).write_text(reason + "\n", encoding="utf-8")
 
+    def let_go(self, identity: Identity) -> None:
+        """Say no more of a dump that it waits, if it is not there any more as it was."""
+        if not self.is_still(identity):
+            self.beside(identity.name, HELD).unlink(missing_ok=True)
+
     def _move(self, name: str, to: str, target: str) -> None:
         folder = self.folder / to
         folder.mkdir(exist_ok=True)

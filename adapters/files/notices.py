@@ -132,7 +132,11 @@ class Notices:
             SourceUnavailableError: no room.
             OSError: the folder cannot be read.
         """
-        self._become([each for each in self._all if self._holds(each)])
+        over = [each for each in self._all if not self._holds(each)]
+        for each in over:
+            if each.source is not None:
+                self._inbox.let_go(each.source)
+        self._become([each for each in self._all if each not in over])
 
     def _holds(self, notice: Notice) -> bool:
         if (source := notice.source) is not None:

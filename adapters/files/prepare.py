@@ -211,13 +211,14 @@ class Preparer:
         if kind is Kind.CHANGES and base is not None:
             counts = difference(engine, config, base, rows, changes)
             if not candidate.accepted:
-                ask_before_deleting(counts, known.rows, loaded.rows, config, candidate.name)
+                ask_before_deleting(counts, known.rows, loaded, config, candidate.name)
             files["changes"] = changes
-            _log.info(
+            tell = _log.warning if loaded.spared else _log.info  # rows that may be gone were not deleted
+            tell(
                 "dump compared",
                 dataset=dataset,
                 file=shown(candidate.name),
-                rows=loaded.rows,
+                rows=loaded.rows - loaded.kept,
                 rejected=len(loaded.rejects),
                 kept=loaded.kept,
                 seconds=round(time.monotonic() - began, 1),

@@ -80,16 +80,23 @@ def spec(kind: str) -> None:
 @configured
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
 def check(name: str, file: Path | None, bootstrap: str | None, registry_url: str | None, as_json: bool) -> None:
-    """Check that the source can be read: grants, log level, keys, replica identity; each finding with its fix."""
+    """Check that the source can be read: grants, log level, keys, replica identity; each finding with its fix.
+
+    Also whether the mappings of its datasets can take the source's fields. Which datasets these are, the bus's
+    catalogue tells: `bus apply` the workspace before.
+    """
     from dataclasses import asdict
 
     from bus.errors import FindingsError, Severity
+    from bus.pipeline.works import unmappable
 
     chosen = _as_adapter(name, bootstrap, registry_url)
     catalogue = asyncio.run(_catalogue(chosen))
     adapter = _adapter(catalogue, name, file)
     keys = {each.spec.source.name: each.spec.key for each in catalogue.datasets_of(name)}
     findings = asyncio.run(adapter.check(list(keys), keys))
+    if not any(finding.severity is Severity.ERROR for finding in findings):
+        findings += unmappable(catalogue, name, asyncio.run(adapter.discover()))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     if errors := [finding for finding in findings if finding.severity is Severity.ERROR]:
@@ -104,7 +111,7 @@ def check(name: str, file: Path | None, bootstrap: str | None, registry_url: str
 @configured
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, with the whole Avro schemas.")
 def discover(name: str, file: Path | None, bootstrap: str | None, registry_url: str | None, as_json: bool) -> None:
-    """List what the source offers: datasets, keys, fields."""
+    """List what the source offers: datasets, keys, fields. Of which kind NAME is, the bus's catalogue tells."""
     catalogue = asyncio.run(_catalogue(_as_adapter(name, bootstrap, registry_url)))
     found = asyncio.run(_adapter(catalogue, name, file).discover())
     if as_json:

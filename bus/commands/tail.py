@@ -53,6 +53,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> AsyncIterator[dict[str, Any]]:
+    from bus.errors import NotEntitledError
     from bus.kafka import clients
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
@@ -65,7 +66,15 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
         numbers = await clients.partitions(reader, topic, chosen.kafka, within=3.0)
         reader.assign([clients.TopicPartition(topic, number) for number in sorted(numbers)])
         while True:
-            for records in (await reader.getmany(timeout_ms=500, max_records=200)).values():
+            try:
+                polled = await reader.getmany(timeout_ms=500, max_records=200)
+            except clients.NOT_ENTITLED:
+                raise NotEntitledError(
+                    f"{chosen.kafka.username!r} may not read {topic} any more",
+                    where=chosen.kafka.bootstrap,
+                    fix="ask the bus's operator whether the subscription is still active",
+                ) from None
+            for records in polled.values():
                 for record in records:
                     yield {
                         "partition": record.partition,

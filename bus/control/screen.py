@@ -155,7 +155,7 @@ def _views(health: BusHealth) -> Table:
 def _subscribers(health: BusHealth) -> Table:
     table = _table("", "subscriber", "view", "group", "lag", "per s", first=4)
     for each in _worst_first(each for subscriber in health.subscribers for each in subscriber.subscriptions):
-        lag = "not seen" if each.lag is None else f"{each.lag:,}"
+        lag = "ended" if each.code == "subscription-ended" else "not seen" if each.lag is None else f"{each.lag:,}"
         table.add_row(_verdict(each), each.subscriber, each.view, each.group, lag, f"{each.rate:,.1f}")
     return table
 

@@ -345,7 +345,8 @@ def judge_ended(valid_until: dt.date) -> Judged:
         valid_until: its subscription's last day.
     """
     told = f"ended with {valid_until}: its subscriber may not read the view any more"
-    return Judged(code="subscription-ended", cause=told)
+    action = "if it is still needed, set a later `valid_until` and run `bus apply`; else remove the subscription"
+    return Judged(code="subscription-ended", cause=told, action=action)
 
 
 def is_subscription_undecided(seen: ReaderSeen) -> bool:

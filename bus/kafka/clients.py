@@ -212,7 +212,8 @@ async def partitions(client: Any, topic: str, connection: Connection, *, within:
         raise TopicUnknownError(
             f"{topic} is not there{hidden}",
             where=connection.bootstrap,
-            fix="see its name with `bus topics`; topics are made, and rights to them given, by `bus apply`",
+            fix="the bus's operator sees the names with `bus topics`; `bus apply` makes topics and gives rights to"
+            " them, until a subscription ends",
         ) from None
 
 

@@ -14,7 +14,7 @@ from bus import wire
 from bus.catalogue import topics
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import compile_predicate
-from bus.errors import ConfigError
+from bus.errors import ConfigError, Finding, Severity
 from bus.pipeline.codec import encoder
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
@@ -24,7 +24,7 @@ from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bus.catalogue.catalogue import Catalogue
     from bus.catalogue.dataset import Dataset
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
     from bus.pipeline.normalise import Normalisers
+    from bus.spi import SourceDataset
 
 _log = structlog.get_logger()
 
@@ -92,6 +93,34 @@ async def stage_works(
 def view_topics(catalogue: Catalogue) -> set[str]:
     """The topics of all views that somebody subscribes to."""
     return {wire.view_topic(view.name, view.spec.revision) for view in catalogue.subscribed_views()}
+
+
+def unmappable(catalogue: Catalogue, adapter: str, found: Sequence[SourceDataset]) -> list[Finding]:
+    """The mappings that would reject every row of a source, as it is now.
+
+    Args:
+        catalogue: what there is.
+        adapter: instance whose datasets are looked at.
+        found: what its source offers.
+    """
+    schemas = {each.name: each.schema for each in found}
+    findings = []
+    for dataset in catalogue.datasets_of(adapter):
+        if (row := schemas.get(dataset.spec.source.name)) is None:
+            continue
+        for mapping in catalogue.mappings_of(dataset.name):
+            entity = catalogue.entities[mapping.spec.entity]
+            broken = compile_mapping(mapping, entity, dataset, catalogue.codelists, row).broken
+            if broken is not None:
+                findings.append(
+                    Finding(
+                        f"mapping {mapping.name} would reject every row: {broken.field}: {broken.reason}",
+                        where=dataset.name,
+                        fix="mend that field's rule in the mapping, raise its revision and run `bus apply`",
+                        severity=Severity.WARNING,
+                    )
+                )
+    return findings
 
 
 async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> StageWork:

@@ -242,6 +242,25 @@ async def test_a_dump_that_lacks_too_much_waits_until_a_person_accepts_it(
     assert len(dumps.names("done")) == 2
 
 
+async def test_a_dump_that_is_cut_off_inside_a_row_waits_too(dumps: DumpFolder) -> None:
+    dumps.drop("people-1.csv", MANY)
+    await dumps.take()
+    whole = table(dict(list(MANY.items())[:41]))
+    dumps.drop("people-2.csv", whole[: whole.rindex(",")].rpartition(",")[0])
+    async with dumps.read() as reading:
+        held = dumps.folder / "people-2.csv.held.txt"
+        await until(held.exists, within=15, what="the question")
+        text = held.read_text(encoding="utf-8")
+        assert "it lacks 59 of 100 known rows, more than 30%, and 1 of its rows have no key that can be read" in text
+        findings = await dumps.adapter(ready="settle").check(["people"], {"people": ("number",)})
+        assert [each.fix for each in findings] == ["see people-2.csv.held.txt beside it"], "not: wait until it is whole"
+
+        (dumps.folder / "people-2.csv.accept-deletions").touch()
+        await until(lambda: dumps.names() == [], within=15, what="all is moved")
+    assert [change.rule for change in changes(reading.batches) if isinstance(change, Rejected)] == ["columns"]
+    assert len(changes(reading.batches)) == 1, "nothing is deleted"
+
+
 async def test_a_whole_dump_takes_the_place_of_one_that_waits(dumps: DumpFolder) -> None:
     dumps.drop("people-1.csv", {**MANY})
     await dumps.take()

@@ -64,6 +64,7 @@ async def test_a_dump_that_is_held_is_a_notice_until_it_is_replaced_or_gone(dump
         await come(adapter, 2)
         (dumps.folder / "people-2.csv").unlink()
         await come(adapter, 1)
+        assert not (dumps.folder / "people-2.csv.held.txt").exists()
         dumps.drop("people-3.csv", MANY | {"n000": "改"})
         await come(adapter, 0)
         await reading.changes(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from bus.catalogue.plan import plan
 from bus.catalogue.record import BadCatalogueRecordError, CatalogueRecord
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_projection
+from bus.pipeline.works import unmappable
+from bus.spi import SourceDataset
 from bus.testing.workspaces import population_resources
 
 
@@ -46,6 +49,23 @@ def test_a_worker_compiles_mappings_and_views_from_the_records_alone(records: di
     assert compiled.entity_key(["x"]) == ["x"]
     [view] = catalogue.subscribed_views()
     assert compile_projection(entity.spec.avro, view)[0]["name"] == "portal_person"
+
+
+def test_a_mapping_that_would_reject_every_row_of_a_source_is_found(records: dict[str, bytes]) -> None:
+    catalogue = Catalogue.from_records(records)
+    [mapping] = catalogue.mappings_of("gongan.population")
+    names = sorted({source for rule in mapping.spec.fields.values() for source in rule.sources} - {"sfzh"})
+    nullable = [{"name": name, "type": ["null", "string"], "default": None} for name in names]
+    source = SourceDataset("public.people", {"type": "record", "name": "r", "fields": nullable})
+    name = catalogue.datasets["gongan.population"].spec.source.name
+
+    assert unmappable(catalogue, "gongan", [source]) == [], "the source does not offer that dataset"
+    (finding,) = unmappable(catalogue, "gongan", [replace(source, name=name)])
+
+    assert finding.where == "gongan.population"
+    assert finding.message == (
+        f"mapping {mapping.name} would reject every row: id_number: the source's rows no longer have sfzh"
+    )
 
 
 def test_datasets_are_found_by_the_adapter_instance_that_publishes_them(records: dict[str, bytes]) -> None:

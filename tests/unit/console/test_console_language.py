@@ -10,8 +10,10 @@ import pytest
 import bus
 from adapters.files.config import DatasetConfig
 from adapters.files.difference import Counts, ask_before_deleting
+from adapters.files.dump import Loaded
 from adapters.files.faults import DumpHeldError, DumpRefusedError
 from adapters.files.header import check_header
+from adapters.files.records import Reject
 from bus.console.language import Code, choose, language
 from bus.console.told import tell, tell_error, tell_reject
 from bus.control.health import Judged, LatestReject, Verdict
@@ -127,10 +129,15 @@ def refusal(columns: list[str]) -> Finding:
     )  # fmt: skip
 
 
-def test_a_dump_that_waits_is_told_in_chinese_with_what_to_do() -> None:
+def question(counts: Counts, loaded: Loaded) -> Finding:
+    """What the files adapter asks of a dump after one of 100 rows."""
     with pytest.raises(DumpHeldError) as held:
-        ask_before_deleting(Counts(0, 0, 60), 100, 40, FIRMS, "firms-2.csv")
-    notice = Finding(held.value.detail, held.value.where, held.value.fix)
+        ask_before_deleting(counts, 100, loaded, FIRMS, "firms-2.csv")
+    return Finding(held.value.detail, held.value.where, held.value.fix)
+
+
+def test_a_dump_that_waits_is_told_in_chinese_with_what_to_do() -> None:
+    notice = question(Counts(0, 0, 60), Loaded(40, 0, 0, (), ""))
     health = noticed(city(3), 1, notice, notice, refusal([]))
 
     told = tell(health.datasets[1], health, language("zh"))
@@ -144,6 +151,17 @@ def test_a_dump_that_waits_is_told_in_chinese_with_what_to_do() -> None:
     )
     english = tell(health.datasets[1], health, language("en"))
     assert (english.cause, english.action) == (health.datasets[1].cause, notice.fix)
+
+
+def test_a_dump_that_is_cut_in_a_key_is_told_in_chinese() -> None:
+    cut = Reject(41, "ragged", "line 41: it has too few fields")
+    notice = question(Counts(0, 0, 0), Loaded(100, 60, 59, (cut,), ""))
+    health = noticed(city(3), 1, notice)
+
+    told = tell(health.datasets[1], health, language("zh"))
+
+    assert told.cause.endswith("缺少已知的 100 行中的 59 行，超过 30%；其中 1 行的主键无法读取")
+    assert told.action.startswith("若文件不完整，请换成完整的文件；")
 
 
 def test_a_dump_that_was_refused_is_told_in_chinese_with_its_reason() -> None:
