@@ -31,11 +31,13 @@ from bus.config import ENVIRONMENT
 from bus.kafka import clients
 from bus.kafka.admin import client_settings
 from bus.testing.guarded import SHARED_VIEW, TAX_VIEW, Guarded
+from bus.testing.processes import BusProcesses
 from bus.testing.waiting import until
 from tests.live_readers import Live, both_follow, rights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from bus.config import Settings
 
@@ -195,6 +197,20 @@ async def test_a_withdrawn_subscription_ends_a_live_consumer_within_two_seconds(
     assert "  - tax may no longer read view.portal-company.v1" in list(plan_lines(made))
     assert tax.refused_at - begun < 2
     await live.see_that_only_tax_was_cut_off()
+
+
+@pytest.mark.usefixtures("live")
+async def test_a_tail_whose_right_is_taken_ends_and_says_so(applied: Guarded, tmp_path: Path) -> None:
+    with BusProcesses(tmp_path) as processes:
+        tail = processes.start(applied.as_("tax"), "tail", SHARED_VIEW)
+        await until(lambda: len(tail.text().splitlines()) > 1, within=20, what="records")
+        applied.subscribe(tax="tax-company")
+        await applied.apply()
+
+        assert await asyncio.to_thread(tail.wait) == 1
+    assert f"'tax' may not read {SHARED_VIEW} any more" in tail.text()
+    assert "ask the bus's operator whether the subscription is still active" in tail.text()
+    assert "Traceback" not in tail.text()
 
 
 async def test_an_expired_subscription_gives_no_right_and_the_plan_says_so(applied: Guarded) -> None:
