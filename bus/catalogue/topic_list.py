@@ -56,5 +56,5 @@ def topic_lines(topics: Mapping[str, TopicState], records: Mapping[str, int]) ->
     for name in sorted(topics, key=lambda topic: (topic.startswith("_"), topic)):
         if purpose := purpose_of(name):
             state = topics[name]
-            cleanup = state.config.get("cleanup.policy", "delete")
+            cleanup = state.config.get("cleanup.policy", "delete") if state.described else "?"
             yield TopicLine(name, state.partitions, cleanup, records.get(name, 0), purpose)

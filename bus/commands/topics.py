@@ -14,12 +14,12 @@ from bus.commands.options import cluster, settings
 @cluster
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(bootstrap: str | None, registry_url: str | None, as_json: bool) -> None:
-    """List the bus's topics and what they are for; other topics of the cluster are left out."""
+    """List the bus's topics that the login may see, and what they are for; other topics of the cluster are left out."""
     from bus.catalogue.topic_list import purpose_of, topic_lines
     from bus.kafka.admin import Admin
 
     admin = Admin(settings(bootstrap, registry_url).kafka)
-    topics = {name: state for name, state in admin.topics().items() if purpose_of(name)}
+    topics = {name: state for name, state in admin.topics(also_undescribed=True).items() if purpose_of(name)}
     lines = list(topic_lines(topics, admin.record_counts(topics)))
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))

@@ -97,10 +97,12 @@ class TopicState:
     Attributes:
         partitions: how many.
         config: the settings made for this topic; those that it takes from the cluster are left out.
+        described: false if the login may see the topic, but not its settings.
     """
 
     partitions: int
     config: Mapping[str, str]
+    described: bool = True
 
 
 def client_settings(connection: Connection) -> dict[str, Any]:
@@ -138,17 +140,24 @@ class Admin:
         except KafkaException as error:
             raise ConfigError(error.args[0].str(), where=self._where, fix=CHECK) from None
 
-    def topics(self) -> dict[str, TopicState]:
-        """Every topic by name, Kafka's internal ones included."""
+    def topics(self, *, also_undescribed: bool = False) -> dict[str, TopicState]:
+        """Every topic by name, Kafka's internal ones included.
+
+        Args:
+            also_undescribed: topics whose settings are not for this login, too; otherwise they are an error.
+        """
         partitions = self._partitions()
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in partitions]
         if not resources:
             return {}
         futures = self._client.describe_configs(resources, request_timeout=self._timeout)
-        return {
-            resource.name: TopicState(partitions[resource.name], _own_settings(self._result(future, resource.name)))
-            for resource, future in futures.items()
-        }
+        but = KafkaError.TOPIC_AUTHORIZATION_FAILED if also_undescribed else None
+        found = {}
+        for resource, future in futures.items():
+            settings = self._result(future, resource.name, but=but)
+            own = {} if settings is None else _own_settings(settings)
+            found[resource.name] = TopicState(partitions[resource.name], own, described=settings is not None)
+        return found
 
     def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         """Kafka's id of each of these topics that exists (KIP-516); one made anew under its old name has another."""

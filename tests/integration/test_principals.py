@@ -199,6 +199,14 @@ async def test_a_withdrawn_subscription_ends_a_live_consumer_within_two_seconds(
     await live.see_that_only_tax_was_cut_off()
 
 
+async def test_a_subscriber_lists_the_topics_that_it_may_read(applied: Guarded, tmp_path: Path) -> None:
+    with BusProcesses(tmp_path) as processes:
+        topics = processes.start(applied.as_("tax"), "topics", "--json")
+        assert await asyncio.to_thread(topics.wait) == 0, topics.text()
+
+    assert {line["topic"]: line["cleanup"] for line in json.loads(topics.text())} == {SHARED_VIEW: "?", TAX_VIEW: "?"}
+
+
 @pytest.mark.usefixtures("live")
 async def test_a_tail_whose_right_is_taken_ends_and_says_so(applied: Guarded, tmp_path: Path) -> None:
     with BusProcesses(tmp_path) as processes:
