@@ -97,7 +97,7 @@ class Demo:
                 ]
                 with BusConsole(self._folder, settings) as page:
                     scene = Scene(Observer(settings, DATASETS), subscribers, await page.url())
-                    self._console.print(f"the console, in a browser: {scene.url}", style="bold")
+                    self._console.print(f"the console, in a browser: {scene.url}", style="bold", soft_wrap=True)
                     return await self._with_bus(up, departments, scene, settings)
 
     async def _with_bus(self, up: BusUp, departments: Departments, scene: Scene, settings: Settings) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class Demo:
         if not self._console.is_terminal:
             while True:
                 await asyncio.sleep(5)
-                self._console.print(_line(scene, self._phase))
+                self._console.print(_line(scene, self._phase), soft_wrap=True)
         with Live(console=self._console, refresh_per_second=FRAMES, transient=True) as live:
             while True:
                 elapsed = time.monotonic() - self._writing_since if self._writing_since else 0.0
