@@ -40,6 +40,10 @@ FIXES: Final = {
 LOGIN_FIX: Final = "set it, or take the login that `bus apply` made: set -a; . .bus/credentials/<login>.env; set +a"
 
 
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535
+
+
 class Connection(BaseModel):
     """A Kafka cluster and how to log in there."""
 
@@ -59,7 +63,7 @@ class Connection(BaseModel):
     def _has_ports(cls, value: str) -> str:
         for server in value.split(","):
             host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdigit():
+            if not host or host.startswith("[") != host.endswith("]") or not _is_port(port):
                 raise ValueError(f"{server!r} is not host:port")
         return value
 

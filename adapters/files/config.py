@@ -48,6 +48,8 @@ class DatasetConfig(BaseModel):
         fields = list(self.columns.values())
         if len(set(fields)) < len(fields):
             raise ValueError("two columns are mapped to one field")
+        if len({name.lower() for name in fields}) < len(fields):
+            raise ValueError("two fields differ in nothing but upper and lower case")
         if missing := [name for name in (*self.key, *self.types) if name not in fields]:
             raise ValueError(f"columns map to no field called {', '.join(missing)}")
         if loose := [name for name in self.key if self.types.get(name, "string") not in {"string", "date"}]:

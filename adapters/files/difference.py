@@ -20,6 +20,10 @@ FREE_DELETIONS: Final = 10
 
 ACCEPT: Final = ".accept-deletions"
 
+OP: Final = '"#op"'
+HASH: Final = '"#hash"'
+"""Columns of our own: no field is called so."""
+
 
 class Counts(NamedTuple):
     """Changes by kind."""
@@ -49,14 +53,14 @@ def difference(engine: Engine, config: DatasetConfig, old: Path, new: Path, targ
     keys = [quoted(field) for field in config.key]
     values = [quoted(field) for field in config.fields if field not in config.key]
     hashed = f"hash({', '.join(values)})" if values else "0"
-    some = ", ".join([*keys, f"{hashed} as h"])
+    some = ", ".join([*keys, f"{hashed} as {HASH}"])
     same = " and ".join(f"n.{key} = o.{key}" for key in keys)
     op = f"case when n.{keys[0]} is null then 'd' when o.{keys[0]} is null then 'c' else 'u' end"
     named = ", ".join(f"coalesce(n.{key}, o.{key}) as {key}" for key in keys)
     engine.run(
-        f"create or replace temp table changed as select {named}, {op} as op"
+        f"create or replace temp table changed as select {named}, {op} as {OP}"
         f" from (select {some} from {after}) n full join (select {some} from {before}) o on {same}"
-        f" where n.{keys[0]} is null or o.{keys[0]} is null or n.h <> o.h"
+        f" where n.{keys[0]} is null or o.{keys[0]} is null or n.{HASH} <> o.{HASH}"
     )
     sides = ", ".join(f'{side}.{quoted(field)} as "{side}.{field}"' for side in "on" for field in config.fields)
     joins = " ".join(
@@ -64,10 +68,8 @@ def difference(engine: Engine, config: DatasetConfig, old: Path, new: Path, targ
         for side, rows in (("o", before), ("n", after))
     )
     order = ", ".join(f"c.{key}" for key in keys)
-    engine.run(
-        f'copy (select op as "#op", {sides} from changed c {joins} order by {order}) to {literal(target)} {PARQUET}'
-    )
-    found = dict(engine.rows("select op, count(*) from changed group by op"))
+    engine.run(f"copy (select c.{OP}, {sides} from changed c {joins} order by {order}) to {literal(target)} {PARQUET}")
+    found = dict(engine.rows(f"select {OP}, count(*) from changed group by {OP}"))
     engine.run("drop table changed")
     return Counts(found.get("c", 0), found.get("u", 0), found.get("d", 0))
 

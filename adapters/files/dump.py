@@ -144,8 +144,8 @@ class Dump:
     def _select(self, columns: list[str], records: Records) -> str:
         """The fields by their names, and what is wrong with a row."""
         mark = self._config.delimiter
-        names = {column: f"c{number}" for number, column in enumerate(columns)}
-        told = ", ".join([f"{LINE[1:-1]!r}: 'bigint'", *(f"'c{number}': 'varchar'" for number in range(len(columns)))])
+        names = {column: f'"#{number}"' for number, column in enumerate(columns)}
+        told = ", ".join([f"{LINE[1:-1]!r}: 'bigint'", *(f"'#{number}': 'varchar'" for number in range(len(columns)))])
         read = (
             f"read_csv({literal(self._clean)}, auto_detect=false, header=false, delim={literal(mark)}, quote='\"',"
             f" escape='\"', new_line='\\n', nullstr='', allow_quoted_nulls=false, max_line_size={MOST_BYTES},"

@@ -160,7 +160,9 @@ class Inbox:
 
     def hold(self, identity: Identity, reason: str) -> None:
         """Say beside a dump why it waits."""
-        self.beside(identity.name, HELD).write_text(reason + "\n", encoding="utf-8")
+        unfinished = self.beside(identity.name, f"{HELD}.tmp")
+        unfinished.write_text(reason + "\n", encoding="utf-8")
+        unfinished.replace(self.beside(identity.name, HELD))
 
     def let_go(self, identity: Identity) -> None:
         """Say no more of a dump that it waits, if it is not there any more as it was."""

@@ -39,8 +39,14 @@ LONGEST_LINE: Final = 1 << 22
 """Bytes; a file with a longer one is no table."""
 
 LONGEST_RECORD: Final = 1 << 17
-"""Characters; twice (before and after) three bytes of each still fit into what a broker takes as one record, 1 MB.
-Also the longest field that Python's `csv` reads."""
+"""Characters: the longest field that Python's `csv` reads."""
+
+MOST_ROW_BYTES: Final = 320_000
+"""Of a row in UTF-8: three times that (before, after, and all of it may be the key), with headers, still fits into what
+a broker takes as one record, 1 MB."""
+
+SURELY_SHORT: Final = MOST_ROW_BYTES // 4
+"""Characters of a line whose bytes need not be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class Records:
             return
         text = text.replace("\r\n", "\n")
         lines = text.removesuffix("\n").split("\n") if text else []
-        long = len(text) > LONGEST_RECORD and any(len(line) > LONGEST_RECORD for line in lines)
+        long = len(text) > SURELY_SHORT and any(len(line) > SURELY_SHORT for line in lines)
         if self._carry or long or not (self._plain(text, lines) or self._quoted(text, lines)):
             self._one_by_one([*self._carry, *lines], last=last)
 
@@ -232,8 +238,11 @@ class Records:
 
     def _fault_of(self, row: list[str]) -> tuple[str, str] | None:
         """The rule that a record breaks, and how."""
-        if sum(map(len, row)) > LONGEST_RECORD:
+        size = sum(map(len, row))
+        if size > LONGEST_RECORD:
             return "columns", f"longer than {LONGEST_RECORD} characters"
+        if size > SURELY_SHORT and sum(len(value.encode()) for value in row) > MOST_ROW_BYTES:
+            return "columns", f"longer than {MOST_ROW_BYTES} bytes"
         if NULL in row or any("\0" in value for value in row):
             return "encoding", "a control character stands in it"
         if len(row) != self._fields:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bus.commands.options import FiniteRange
+
 if TYPE_CHECKING:
     from bus.bench.report import Results
     from bus.bench.scenario import Bench
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 @click.command(name="bench")
 @click.option("--records", default=200_000, show_default=True, type=click.IntRange(1000), help="Of each backlog.")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Runs of each scenario, in turn.")
-@click.option("--rate", default=2000.0, show_default=True, type=click.FloatRange(1), help="Events/s, for latency.")
-@click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(2), help="Length of a latency run.")
+@click.option("--rate", default=2000.0, show_default=True, type=FiniteRange(1), help="Events/s, for latency.")
+@click.option("--seconds", default=15.0, show_default=True, type=FiniteRange(2), help="Length of a latency run.")
 @click.option(
     "--only", type=click.Choice(["throughput", "latency", "views", "dumps", "quiet"]), help="Measure only that."
 )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bus.commands.options import FiniteRange
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -21,7 +23,7 @@ SHOWN_REJECTS: Final = 12
 
 @click.command(name="demo")
 @click.option("--for", "duration", default="60s", show_default=True, help="How long the registers change: 30s, 5m.")
-@click.option("--rate", default=500.0, show_default=True, type=click.FloatRange(0.1), help="Transactions a second.")
+@click.option("--rate", default=500.0, show_default=True, type=FiniteRange(0.1), help="Transactions a second.")
 @click.option("--rows", default=5_000, show_default=True, type=click.IntRange(10), help="People at the start.")
 @click.option("--seed", default=320500, show_default=True, help="Of the synthetic people and their changes.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary to this JSON file.")

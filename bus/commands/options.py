@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,21 @@ def run_measured(role: Callable[[list[Instrument]], Awaitable[None]], port: int 
 
     logs.configure()
     process.run(process.run_roles(measured))
+
+
+class FiniteRange(click.FloatRange):
+    """A range of floats without those that click lets through any: nan and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number.
+
+        Raises:
+            click.BadParameter: not one of the range.
+        """
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def insecure(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -82,6 +82,7 @@ class AdapterRuntime:
         self._timed_out = False
         self._session_began = 0.0, 0
         self._notices_failed = False
+        self._could_read = False
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
         self.heart = Heart(
             settings.kafka, wire.positions_topic(publication.department), adapter_key(publication.adapter), self.beat
@@ -232,7 +233,10 @@ class AdapterRuntime:
         keys = {each.source_name: each.key for each in self._publication.datasets}
         findings = await self._adapter.check(names, keys)
         if errors := [finding for finding in findings if finding.severity is Severity.ERROR]:
+            if self._could_read:  # as it is set up it could be read before: it may be so again
+                raise SourceUnavailableError(errors[0].message, where=errors[0].where, fix=errors[0].fix)
             raise SourceRefusedError(errors, f"adapter {self._publication.adapter}")
+        self._could_read = True
         found = {dataset.name: dataset for dataset in await self._adapter.discover()}
         return {
             each.source_name: await self._raw(each, found.get(each.source_name)) for each in self._publication.datasets

@@ -81,6 +81,21 @@ async def test_a_second_adapter_of_the_name_waits_and_the_first_goes_on(dumps: D
     assert told(await bus.raw()) == [("r", "1"), ("u", "1"), ("u", "1")]
 
 
+async def test_a_folder_that_is_gone_for_a_while_is_waited_for(dumps: DumpFolder, bus: Bus) -> None:
+    dumps.drop("people-1.csv", {"1": "甲", "2": "乙"})
+    async with bus.run() as running:
+        await done(dumps, 1)
+        away = dumps.folder.with_name("away")
+        dumps.folder.rename(away)
+        await until(lambda: running.runtime.counts.failures >= 3, within=30, what="it has tried again")
+        assert (running.runtime.counts.state, dumps.folder.exists()) == ("waiting", False)
+        away.rename(dumps.folder)
+        dumps.drop("people-2.csv", {"1": "改"})
+        await done(dumps, 2)
+
+    assert told(await bus.raw()) == [("d", "2"), ("r", "1"), ("r", "2"), ("u", "1")]
+
+
 async def test_a_row_that_cannot_be_read_is_a_dead_letter_with_its_line(dumps: DumpFolder, bus: Bus) -> None:
     dumps.drop("people-1.csv", {"1": "甲", "2": "乙"})
     async with bus.run():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -121,6 +122,39 @@ async def test_while_the_key_of_a_bad_row_is_unknown_nothing_is_deleted(dumps: D
 
     dumps.drop("people-3.csv", {"1": "改"})
     assert told(await dumps.take()) == [("d", "2", None), ("d", "3", None)]
+
+
+@pytest.mark.parametrize(("key", "value"), [("h", "op"), ("op", "h"), ("lines", "c0"), ("c1", "line")])
+async def test_fields_may_have_any_names(dumps: DumpFolder, key: str, value: str) -> None:
+    config: dict[str, Any] = {"key": [key], "columns": {"c0": key, "c1": value}, "types": {}}
+    dumps.drop("people-1.csv", "c0,c1\nA1,one\nA2,two\n")
+    await dumps.take(adapter=dumps.adapter(**config))
+    dumps.drop("people-2.csv", "c0,c1\nA1,ONE\nA2,two\n")
+
+    (change,) = changes(await dumps.take(adapter=dumps.adapter(**config)))
+
+    assert (change.op, change.before, change.after) == (
+        Op.UPDATE, {key: "A1", value: "one"}, {key: "A1", value: "ONE"},
+    )  # fmt: skip
+
+
+def test_fields_that_differ_in_case_alone_are_refused(dumps: DumpFolder) -> None:
+    with pytest.raises(ValueError, match="two fields differ in nothing but upper and lower case"):
+        dumps.adapter(key=["id"], columns={"a": "id", "b": "Id"}, types={})
+
+
+@pytest.mark.parametrize("date", ["0000-01-01", "2023-02-29", "10000-01-01", "1-1-1"])
+async def test_a_date_that_is_none_costs_its_row(dumps: DumpFolder, date: str) -> None:
+    config: dict[str, Any] = {"key": ["id"], "columns": {"id": "id", "day": "day"}, "types": {"day": "date"}}
+    dumps.drop("people-1.csv", f"id,day\nA1,{date}\nA2,0001-01-01\nA3,9999-12-31\n")
+
+    rejected, *good = changes(await dumps.take(adapter=dumps.adapter(**config)))
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "people-1.csv line 2: day is not a date"
+    assert [change.after for change in good] == [
+        {"id": "A2", "day": dt.date(1, 1, 1)}, {"id": "A3", "day": dt.date(9999, 12, 31)},
+    ]  # fmt: skip
 
 
 async def test_a_dump_with_the_wrong_encoding(dumps: DumpFolder) -> None:

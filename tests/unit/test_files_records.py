@@ -117,8 +117,16 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory() -> Non
 
 
 @pytest.mark.parametrize("chunk", [4_096, 1 << 20])
-def test_a_row_that_no_broker_would_take_is_rejected_alone(chunk: int) -> None:
-    records = read(b"1,a,x\n2," + b"b" * 200_000 + b",y\n3,c,z\n", chunk=chunk)
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("b" * 200_000, "longer than 131072 characters"),
+        ("𠮷" * 81_000, "longer than 320000 bytes"),
+        ("汉" * 110_000, "longer than 320000 bytes"),
+    ],
+)
+def test_a_row_that_no_broker_would_take_is_rejected_alone(chunk: int, value: str, reason: str) -> None:
+    records = read(f"1,a,x\n2,{value},y\n3,c,z\n".encode(), chunk=chunk)
 
     assert sorted(rows(records)) == [2, 4]
-    assert [reject.reason for reject in records.rejects] == ["line 3: longer than 131072 characters"]
+    assert [reject.reason for reject in records.rejects] == [f"line 3: {reason}"]
