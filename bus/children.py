@@ -90,6 +90,14 @@ class BusProcess:
         self._signal(signal.SIGTERM)
         return self.wait()
 
+    def end_or_kill(self) -> int:
+        """End it in order, or by force where that takes too long; its exit code."""
+        try:
+            return self.end()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.wait()
+
     def wait(self, within: float = END_SECONDS) -> int:
         """Its exit code, once it has ended.
 
@@ -132,20 +140,11 @@ async def keep_running(settings: Settings, *arguments: str) -> None:
             while process.is_running:  # noqa: ASYNC110  another process sets no event of ours
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            code = await asyncio.shield(asyncio.to_thread(_end, process))
+            code = await asyncio.shield(asyncio.to_thread(process.end_or_kill))
         if has_failed(code):
             raise ChildEndedError(f"it ended with exit code {code}", where=f"bus {' '.join(arguments)}")
         _log.warning("a process is started again", process=f"bus {' '.join(arguments)}", exit_code=code)
         await asyncio.sleep(max(0.0, started + AGAIN_SECONDS - time.monotonic()))
-
-
-def _end(process: BusProcess) -> int:
-    """End it in order, or by force where that takes too long; its exit code."""
-    try:
-        return process.end()
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
 
 
 def has_failed(code: int) -> bool:

@@ -1,4 +1,4 @@
-"""Every role in one process, with the broker as its child: what `bus up` and the demo run."""
+"""Every role in one small process tree, the broker and any workers apart: what `bus up` and the demo run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def adapter_files(given: Sequence[str]) -> dict[str, Path]:
 
 
 class Up:
-    """The roles of one process.
+    """The roles of one process, and its children.
 
     Args:
         settings: cluster, bus id, data folder.

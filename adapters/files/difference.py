@@ -8,6 +8,7 @@ from adapters.files.dump import PARQUET, rows_of
 from adapters.files.engine import Engine, literal, quoted
 from adapters.files.faults import DumpHeldError
 from adapters.files.names import around, shown
+from adapters.files.records import count_nameless
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,9 +96,8 @@ def ask_before_deleting(counts: Counts, old: int, loaded: Loaded, config: Datase
     detail = f"it lacks {lacks} of {old} known rows, more than {config.max_deletion_share:.0%}"
     mark = shown(around("", name, ACCEPT))
     if loaded.spared:
-        nameless = sum(not reject.key_known for reject in loaded.rejects)
         raise DumpHeldError(
-            f"{detail}, and {nameless} of its rows have no key that can be read",
+            f"{detail}, and {count_nameless(loaded.rejects)} of its rows have no key that can be read",
             where=shown(name),
             fix="if it is cut off, replace it by a whole one;"
             f" to take the rows that it has and delete none, create an empty file {mark} beside it",

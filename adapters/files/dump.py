@@ -12,7 +12,7 @@ from adapters.files.engine import Engine, literal, parquet, quoted
 from adapters.files.faults import DumpRefusedError, StoppedError, no_room
 from adapters.files.header import check_header, read_header
 from adapters.files.names import shown
-from adapters.files.records import NULL, Records, Reject
+from adapters.files.records import NULL, Records, Reject, count_nameless
 from adapters.files.rows import fault_of
 
 if TYPE_CHECKING:
@@ -223,8 +223,7 @@ class Dump:
         kept = spared = 0
         if base is not None and rejects:
             last, told, missing = rows_of(base, self._engine, self._config), self._told_badly(), self._missing()
-            nameless = sum(not reject.key_known for reject in rejects)
-            if nameless:
+            if nameless := count_nameless(rejects):
                 more = self._engine.number(f"select count(*) from {last} b where {missing} and not ({told})")
                 spared = max(0, more - nameless)
             kept_rows = f"select {fields} from {last} b where {told}" + (f" or {missing}" if nameless else "")

@@ -8,6 +8,7 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from adapters.files.difference import OP
 from adapters.files.engine import Engine, parquet, quoted
 from adapters.files.rows import RowReader
 from adapters.files.unit import Kind
@@ -89,7 +90,7 @@ def _statement(unit: Unit, folder: Path, config: DatasetConfig, engine: Engine) 
     sides = ("o.", "n.") if unit.changes_file else ("",)
     wanted = [side + field for side in sides for field in config.fields]
     columns = [quoted(name) if name in there else "null" for name in wanted]
-    op = ['"#op"'] if unit.changes_file else []
+    op = [OP] if unit.changes_file else []
     return f"select {', '.join([*op, *columns])} from {source}"
 
 

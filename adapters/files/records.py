@@ -70,6 +70,11 @@ class Reject:
     lines: int = 1
 
 
+def count_nameless(rejects: Iterable[Reject]) -> int:
+    """How many of them are rows whose key could not be read."""
+    return sum(not reject.key_known for reject in rejects)
+
+
 class Records:
     """Takes the bytes behind the header in, in chunks, and writes the clean file.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.children import BusProcess
@@ -78,10 +77,7 @@ class BusChild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it in order, or by force where that takes too long."""
-        try:
-            self._process.end()
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        self._process.end_or_kill()
 
 
 class BusUp(BusChild):

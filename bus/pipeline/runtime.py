@@ -141,7 +141,8 @@ class AdapterRuntime:
         place: its transactional producer would fence that process.
 
         Raises:
-            SourceRefusedError: the source cannot be read as it is set up; every reason with its fix.
+            SourceRefusedError: the source cannot be read as it is set up; every reason with its fix. One that could be
+                read since the start is waited for.
             FencedError: another process runs this adapter now, or has run it in the meantime.
             TooManyDeletionsError: a new snapshot lacks too many known keys.
         """

@@ -1,4 +1,4 @@
-"""`bus up`: every role in one process."""
+"""`bus up`: every role in one small process tree."""
 
 from __future__ import annotations
 
