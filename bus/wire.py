@@ -26,6 +26,9 @@ FRAME_BYTES: Final = 5
 SPEC_VERSION: Final = b"1.0"
 SPEC_VERSION_HEADER: Final[Header] = ("ce_specversion", SPEC_VERSION)
 MAX_TOPIC_NAME: Final = 249
+MAX_RECORD_BYTES: Final = 1_000_000
+"""Bytes of a record's key and value: below Kafka's default of 1 MiB, with room for headers and a reject's reason."""
+
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -136,6 +139,11 @@ def decode_key(key: bytes, fields: int) -> list[str]:
     if not isinstance(texts, list) or len(texts) != fields or not all(isinstance(t, str) for t in texts):
         raise BadKeyError(f"the key is not an array of {fields} strings")
     return texts
+
+
+def is_too_large(key: bytes | None, value: bytes | None) -> bool:
+    """Whether a record is larger than a topic takes."""
+    return len(key or b"") + len(value or b"") > MAX_RECORD_BYTES
 
 
 def frame(schema_id: int) -> bytes:

@@ -28,6 +28,14 @@ find_python() {
     }
 }
 
+# A C compiler and Python's headers: without them the native data path is not compiled, and its tests have nothing.
+need_compiler() {
+    find_python
+    command -v cc >/dev/null || need gcc libc6-dev
+    "$python" -c 'import pathlib, sysconfig; (pathlib.Path(sysconfig.get_path("include")) / "Python.h").stat()' 2>/dev/null ||
+        need "$("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+}
+
 # prepare LOCK: an environment in .venv with exactly the requirements of requirements/LOCK.txt and this checkout.
 prepare() {
     lock="requirements/$1.txt"
@@ -35,7 +43,7 @@ prepare() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         need "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     # The environment's scripts hold absolute paths: made for another place or another Python, it is made anew.
-    stamp=".venv/installed-$1-$({ cat "$lock" pyproject.toml && pwd; } | cksum | tr ' ' -)"
+    stamp=".venv/installed-$1-$({ cat "$lock" pyproject.toml hatch_build.py bus/pipeline/native/_core.pyx && pwd; } | cksum | tr ' ' -)"
     [ -e "$stamp" ] && [ -x .venv/bin/python ] && return
     [ "$(cat .venv/place 2>/dev/null || pwd)" = "$(pwd)" ] && .venv/bin/python -m pip --version >/dev/null 2>&1 ||
         "$python" -m venv --clear .venv

@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/environment.sh
+need_compiler
 prepare dev
 long="not long"
 if [ "${1:-}" = "--all" ]; then

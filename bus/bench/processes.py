@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from bus.errors import BusError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from bus.config import Settings
@@ -43,10 +44,13 @@ class Measured:
         arguments: of `python -m`.
         settings: the cluster and the registry, handed on by environment.
         log: where its standard error goes.
+        variables: more of its environment.
     """
 
-    def __init__(self, arguments: list[str], settings: Settings, log: Path) -> None:
-        environment = os.environ | settings.environment()
+    def __init__(
+        self, arguments: list[str], settings: Settings, log: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
+        environment = os.environ | settings.environment() | dict(variables or {})
         self._log = log
         with log.open("ab") as opened:
             self._begin = opened.tell()

@@ -23,9 +23,10 @@ from bus.catalogue.workspace import default_workspace
 from bus.errors import BusError
 from bus.kafka import clients
 from bus.kafka.admin import Admin, NewTopic
+from bus.pipeline import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from bus.config import Settings
 
@@ -115,9 +116,11 @@ class Bench:
             shutil.copy(Path(__file__).parent / "workspace_view.yaml", extra)
         await apply_workspace(workspace, self._settings)
 
-    async def normalise(self, name: str, records: int) -> Throughput:
-        """A worker through a backlog of the light or the demo mapping's dataset."""
+    async def normalise(self, name: str, records: int, *, reference: bool = False) -> Throughput:
+        """A worker through a backlog of the light or the demo mapping's dataset; if asked, by the reference alone."""
         backlog = Backlog(records, await self._filler(name).fill(records), NORMALISE_GROUP)
+        if reference:
+            return await self._drain(f"normalise ({name}), reference", ["bus", "worker"], backlog, native.BY_REFERENCE)
         return await self._drain(f"normalise ({name})", ["bus", "worker"], backlog)
 
     def _filler(self, name: str) -> Filler:
@@ -143,14 +146,16 @@ class Bench:
         command = ["bus.bench.copy", job, wire.raw_topic("bench.people"), target, group]
         return await self._drain(name, command, Backlog(records, ends, group))
 
-    async def _drain(self, name: str, command: list[str], backlog: Backlog) -> Throughput:
+    async def _drain(
+        self, name: str, command: list[str], backlog: Backlog, variables: Mapping[str, str] | None = None
+    ) -> Throughput:
         """Run a process through a backlog; measured from its first commit on, so that its start does not count.
 
         Raises:
             BacklogTooSmallError: nothing was left to measure then.
         """
         begin = self._committed(backlog)
-        with Measured(command, self._settings, self._folder / "worker.log") as worker:
+        with Measured(command, self._settings, self._folder / "worker.log", variables) as worker:
             await _until(lambda: worker.said("") and self._committed(backlog) > begin)
             first = self._committed(backlog)
             started, worker_cpu, broker_cpu = time.monotonic(), cpu_seconds(worker.pid), self._broker_cpu()

@@ -126,10 +126,14 @@ async def _measure_latency(bench: Bench, results: Results, wish: Wish) -> None:
 
 
 async def _measure_throughput(bench: Bench, results: Results, wish: Wish) -> None:
+    from bus.pipeline import native
+
     if wish.takes("throughput"):
         results.add(await bench.copy(wish.records))
         results.add(await bench.by_hand(wish.records))
-        results.add(await bench.normalise("light", wish.records))
-        results.add(await bench.normalise("demo", wish.records))
+        for name in ("light", "demo"):
+            results.add(await bench.normalise(name, wish.records))
+            if native.is_used():
+                results.add(await bench.normalise(name, wish.records, reference=True))
     if wish.takes("dumps"):
         results.add(await bench.dumps(wish.rows, min(wish.changed, wish.rows)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from bus import wire
 from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import UnencodableError
-from bus.pipeline.dlq import reject_headers
+from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.key_moves import KeyedChange, KeyMoves
 from bus.pipeline.record import Output
 from bus.spi import Rejected
@@ -125,8 +125,13 @@ class Ingest:
         headers = self._headers(f"{position}d" if keyed.released else position, dataset, batch)
         try:
             value = dataset.encode(event)
+            if wire.is_too_large(keyed.key, value):
+                value = dataset.encode(event | {"before": None})  # which is there as far as it is known
         except UnencodableError as error:
             return self._reject(change, dataset, headers, ("encode", error.detail, keyed.key))
+        if wire.is_too_large(keyed.key, value):
+            reason = f"has {len(value)} bytes: a record has at most {wire.MAX_RECORD_BYTES}"
+            return self._reject(change, dataset, headers, ("too_large", reason, keyed.key))
         partition = partition_of(keyed.key, dataset.partitions)
         return Output(wire.raw_topic(dataset.name), partition, keyed.key, value, headers)
 
@@ -137,7 +142,7 @@ class Ingest:
     def _unread(self, change: Rejected, dataset: RawDataset, batch: Batch) -> Output:
         headers = self._headers(f"{batch.unit}/{change.row}", dataset, batch)
         more = reject_headers("ingest", change.rule, change.field, change.reason)
-        return Output(wire.dlq_topic(dataset.name), 0, None, change.original, [*headers, *more])
+        return dead_letter(dataset.name, None, change.original, [*headers, *more])
 
     @staticmethod
     def _reject(
@@ -148,7 +153,7 @@ class Ingest:
             {"op": change.op.value, "before": change.before, "after": change.after}, default=str, ensure_ascii=False
         ).encode()
         more = reject_headers("ingest", rule, "", reason)
-        return Output(wire.dlq_topic(dataset.name), 0, key, original, [*headers, *more])
+        return dead_letter(dataset.name, key, original, [*headers, *more])
 
     @staticmethod
     def _headers(event_id: str, dataset: RawDataset, batch: Batch) -> wire.Headers:

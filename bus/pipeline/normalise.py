@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
 from bus import wire
 from bus.kafka.partitions import partition_of
+from bus.pipeline import native
 from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
-from bus.pipeline.dlq import reject_headers
+from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.envelope import row_schema
+from bus.pipeline.native.program import NotNativeError
 from bus.pipeline.open_rejects import Entry, Verdict
 from bus.pipeline.record import Output
 from bus.pipeline.reject import Reject
@@ -21,6 +23,8 @@ from bus.pipeline.reject import Reject
 if TYPE_CHECKING:
     from bus.pipeline.codec import Decoders
     from bus.pipeline.mapping.compiled import CompiledMapping
+    from bus.pipeline.native._core import Interpreter
+    from bus.pipeline.native.program import Program
     from bus.pipeline.open_rejects import OpenRejects
     from bus.pipeline.record import InputRecord
 
@@ -42,6 +46,8 @@ class EntityOutput:
         key: fields of the row that the raw key is made of.
         compile: the mapping, for the schema of a writer's rows.
         encode: from a canonical record to a framed value.
+        program: the mapping for the compiled code, by the id and the schema of a writer; NotNativeError if it cannot
+            be one.
     """
 
     topic: str
@@ -51,6 +57,21 @@ class EntityOutput:
     key: tuple[str, ...]
     compile: Callable[[dict[str, Any]], CompiledMapping]
     encode: Callable[[Any], bytes]
+    program: Callable[[int, dict[str, Any]], Program]
+
+
+class _Writer(NamedTuple):
+    """How the changes of one writer's schema are normalised.
+
+    Attributes:
+        decode: the reference reads a change by it.
+        mapping: and maps its row.
+        interpreter: does all of it for what is as it should be (see `bus.pipeline.native`); None without it.
+    """
+
+    decode: Callable[[bytes], Any]
+    mapping: CompiledMapping
+    interpreter: Interpreter | None
 
 
 class DatasetNormaliser:
@@ -58,12 +79,20 @@ class DatasetNormaliser:
 
     def __init__(self, dataset: str, output: EntityOutput, decoders: Decoders) -> None:
         self.entity = output.topic.removeprefix("shared.")
-        self._dlq = wire.dlq_topic(dataset)
+        self._dataset = dataset
         self._output = output
         self._decoders = decoders
-        self._writers: dict[int, tuple[Callable[[bytes], Any], CompiledMapping]] = {}
+        self._writers: dict[int, _Writer] = {}
+        self._interpreter: Interpreter | None = None
         self._type = ("ce_type", output.event_type)
         self._id_suffix = f"/m{output.revision}".encode()
+
+    def finished(self, records: Sequence[InputRecord]) -> Sequence[Output | None]:
+        """For each record what the compiled code makes of it; None for one that is to be called with, by itself.
+
+        It knows the writer of the record that was called with last: of two that flow at once, one is slower.
+        """
+        return [None] * len(records) if self._interpreter is None else self._interpreter.outputs(records)
 
     def __call__(self, record: InputRecord) -> Output | Reject | None:
         """What a raw record becomes: a canonical record, a tombstone or a reject; None for a key that never was.
@@ -88,6 +117,9 @@ class DatasetNormaliser:
         if made is None or isinstance(made, Reject):
             return made
         key, value = made
+        if wire.is_too_large(key, value):
+            reason = f"would have {len(value or b'')} bytes: a record has at most {wire.MAX_RECORD_BYTES}"
+            return Reject(rule="too_large", field="", reason=reason)
         partition = partition_of(key, self._output.partitions)
         headers = wire.derived_headers(dict(record.headers), self._id_suffix, self._type)
         return Output(self._output.topic, partition, key, value, headers)
@@ -96,7 +128,8 @@ class DatasetNormaliser:
         if record.value is None or record.key is None:
             raise BadRecordError("a raw record needs a key and a value")
         schema_id = wire.schema_id(record.value)
-        decode, mapping = self._writers.get(schema_id) or self._writer(schema_id)
+        decode, mapping, interpreter = self._writers.get(schema_id) or self._writer(schema_id)
+        self._interpreter = interpreter
         event = decode(record.value)
         if event["op"] == "d":
             # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
@@ -124,20 +157,40 @@ class DatasetNormaliser:
             if isinstance(text, str) and text.encode() != raw_key:
                 raise BadRecordError("the record's key is not its row's")
 
-    def _writer(self, schema_id: int) -> tuple[Callable[[bytes], Any], CompiledMapping]:
-        """How records of a writer's schema are read, and the mapping for its rows."""
+    def _writer(self, schema_id: int) -> _Writer:
+        """How the changes of a writer's schema are normalised."""
         schema = self._decoders.schema(schema_id)
         try:
             row = row_schema(schema)
         except ValueError as error:
             raise BadRecordError(str(error)) from None
-        return self._writers.setdefault(schema_id, (decoder(schema, only=_FIELDS_READ), self._output.compile(row)))
+        mapping = self._output.compile(row)
+        made = _Writer(decoder(schema, only=_FIELDS_READ), mapping, self._native(schema_id, schema, mapping))
+        return self._writers.setdefault(schema_id, made)
+
+    def _native(self, schema_id: int, schema: dict[str, Any], mapping: CompiledMapping) -> Interpreter | None:
+        if not native.is_used():
+            return None
+        output = self._output
+
+        def key_of(raw_key: bytes) -> bytes | None:
+            try:
+                return self._key(mapping, raw_key)
+            except wire.BadKeyError:
+                return None
+
+        target = native.Target(output.topic, output.partitions, self._type, self._id_suffix, key_of)
+        try:
+            return native.Interpreter(output.program(schema_id, schema), target)
+        except (NotNativeError, OverflowError) as reason:
+            _log.info("normalised by the reference", entity=self.entity, writer=schema_id, reason=str(reason))
+            return None
 
     def letter(self, record: InputRecord, reject: Reject) -> Output:
         """The dead letter of a record that was rejected."""
         origin = f"{record.topic}/{record.partition}/{record.offset}"
         more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin, self.entity)
-        return Output(self._dlq, 0, record.key, record.value, [*record.headers, *more])
+        return dead_letter(self._dataset, record.key, record.value, [*record.headers, *more])
 
 
 Normalisers = Mapping[str, Sequence[DatasetNormaliser]]
@@ -172,10 +225,11 @@ class Normalise:
         opened = self._rejects.entries[place]
         made: list[Output] = []
         changes: dict[bytes, Entry] = {}
-        for record in records:
+        finished = zip(*(normaliser.finished(records) for normaliser in normalisers), strict=True)
+        for record, outputs in zip(records, finished, strict=True):
             rejected = None
-            for normaliser in normalisers:
-                output = normaliser(record)
+            for normaliser, finished_output in zip(normalisers, outputs, strict=True):
+                output = finished_output or normaliser(record)
                 if isinstance(output, Reject):
                     rejected = [*(rejected or ()), (normaliser, output)]
                 elif output is not None:

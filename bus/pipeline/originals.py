@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bus import wire
 from bus.errors import BrokerUnavailableError
 from bus.kafka import clients
-from bus.pipeline.dlq import PREFIX
+from bus.pipeline.dlq import LEFT_OUT, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,8 +115,9 @@ class Originals:
         def take(record: Any) -> None:
             nonlocal past
             past = past or record.timestamp > latest
-            offset = origins.get(dict(record.headers).get(f"{PREFIX}origin", b""))
-            if offset is not None:
+            told = dict(record.headers)
+            offset = origins.get(told.get(f"{PREFIX}origin", b""))
+            if offset is not None and LEFT_OUT not in told:
                 kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
                 found.setdefault(offset, Original(*place, offset, record.key, record.value, kept))
 

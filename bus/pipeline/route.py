@@ -1,4 +1,4 @@
-"""The stage that fans shared records out to views: decode once, match, project and mask per view. No I/O.
+"""The stage that fans shared records out to views: match, project and mask per view, on bytes where it can. No I/O.
 
 A view with a row filter gets a record when the record passes, a tombstone when the key was in it and is no more, and
 nothing at all, not even a tombstone, for a key that never was: that would tell of the key. Which keys are in which
@@ -11,9 +11,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from bus import wire
 from bus.kafka.partitions import partition_of
+from bus.pipeline import native
+from bus.pipeline.codec import decoder
 from bus.pipeline.memory import pack, unpack
+from bus.pipeline.native.program import NotNativeError
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output
 
@@ -24,11 +29,16 @@ if TYPE_CHECKING:
     from bus.catalogue.predicate import Predicate
     from bus.pipeline.codec import Decoders
     from bus.pipeline.memory import Change, Memory, Progress
+    from bus.pipeline.native import Convert
+    from bus.pipeline.native.program import Program
     from bus.pipeline.record import InputRecord
     from bus.wire import Header
 
     Changes = dict[bytes, bytes | None]
     """Key → its new packed set; None or empty for no view."""
+
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class ViewOutput:
         filter: rows that are shown; None for all.
         topic_id: Kafka's, of the topic as it is now (see `bus.pipeline.memory`).
         key: from a shared record's key to the view's, which then is a pseudonym; None where it is the same.
+        program: `project` and `encode` for the compiled code, by the id and the schema of a writer of shared records;
+            NotNativeError if it cannot be one. Without it there is only the reference.
     """
 
     topic: str
@@ -56,14 +68,29 @@ class ViewOutput:
     filter: Predicate | None = None
     topic_id: str = ""
     key: Callable[[bytes], bytes] | None = None
+    program: Callable[[int, dict[str, Any]], Program] | None = None
 
 
 class Target:
     """A view with what stands in every record of it."""
 
-    __slots__ = ("encode", "id_suffix", "key", "partitions", "project", "topic", "type_header")
+    __slots__ = (
+        "_converters",
+        "_program",
+        "_records",
+        "encode",
+        "id_suffix",
+        "key",
+        "partitions",
+        "project",
+        "topic",
+        "type_header",
+    )
 
-    def __init__(self, view: ViewOutput) -> None:
+    def __init__(self, view: ViewOutput, records: SharedRecords) -> None:
+        self._records = records
+        self._program = view.program if native.is_used() else None
+        self._converters: dict[bytes, Convert] = {}
         self.topic = view.topic
         self.partitions = view.partitions
         self.type_header: Header = ("ce_type", view.event_type)
@@ -72,29 +99,105 @@ class Target:
         self.encode = view.encode
         self.key = view.key
 
-    def output(self, record: InputRecord, headers: Mapping[str, bytes], canonical: dict[str, Any] | None) -> Output:
-        """The view's record of a shared one; a tombstone where `canonical` is None."""
+    def output(self, record: InputRecord, headers: Mapping[str, bytes], shared: bytes | None) -> Output:
+        """The view's record of a shared one.
+
+        Args:
+            record: of shared.
+            headers: of it, by name.
+            shared: its value; None makes a tombstone.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
         key, partition = record.key, record.partition % self.partitions
         if self.key is not None:
             key = self.key(key or b"")
             partition = partition_of(key, self.partitions)
+        value = None if shared is None else self._shown(shared)
         return Output(
-            self.topic,
-            partition,
-            key,
-            None if canonical is None else self.encode(self.project(canonical)),
-            wire.derived_headers(headers, self.id_suffix, self.type_header),
+            self.topic, partition, key, value, wire.derived_headers(headers, self.id_suffix, self.type_header)
         )
+
+    def _shown(self, shared: bytes) -> bytes:
+        """What the view shows of a record."""
+        head = shared[: wire.FRAME_BYTES]
+        convert = self._converters.get(head) or self._converters.setdefault(head, self._converter(shared))
+        made = convert(b"", shared)
+        return self.encode(self.project(self._records.whole(shared))) if made is None else made
+
+    def _converter(self, shared: bytes) -> Convert:
+        """By the compiled code, for the writer of a record; one that does nothing where there is none."""
+        if self._program is None:
+            return _left_to_the_reference
+        writer, schema = self._records.writer(shared)
+        try:
+            return native.Interpreter(self._program(writer, schema)).convert
+        except (NotNativeError, OverflowError) as reason:
+            _log.info("shown by the reference", topic=self.topic, writer=writer, reason=str(reason))
+            return _left_to_the_reference
+
+
+def _left_to_the_reference(key: bytes, value: bytes) -> None:  # noqa: ARG001  a converter like others
+    return None
+
+
+class SharedRecords:
+    """The records of an entity, decoded no more than is needed.
+
+    Args:
+        decoders: by writer schema id.
+        filtered: the fields that filters read.
+
+    Its methods raise UnknownSchemaError if the writer's schema is not at hand yet, and BadRecordError if a record does
+    not decode, which only a foreign writer can cause.
+    """
+
+    def __init__(self, decoders: Decoders, filtered: frozenset[str]) -> None:
+        self._decoders = decoders
+        self._filtered = filtered
+        self._partly: dict[int, Callable[[bytes], Any]] = {}
+        self._last: tuple[bytes | None, Any] = (None, None)
+
+    def writer(self, value: bytes) -> tuple[int, dict[str, Any]]:
+        """The writer's schema id, and its schema."""
+        number = wire.schema_id(value)
+        return number, self._decoders.schema(number)
+
+    def whole(self, value: bytes) -> dict[str, Any]:
+        """A record; the same one for several views in a row is decoded once."""
+        if self._last[0] is not value:
+            self._last = (value, self._decoders.decode(wire.schema_id(value), value))
+        found: dict[str, Any] = self._last[1]
+        return found
+
+    def filtered(self, value: bytes) -> dict[str, Any]:
+        """The fields of a record that filters read."""
+        number = wire.schema_id(value)
+        decode = self._partly.get(number)
+        if decode is None:
+            decode = self._partly[number] = decoder(self._decoders.schema(number), only=self._filtered)
+        found: dict[str, Any] = decode(value)
+        return found
 
 
 class ViewSet:
     """Some views of an entity, ready to be matched."""
 
-    def __init__(self, views: Sequence[ViewOutput], types: Mapping[str, AvroType]) -> None:
-        self.unfiltered = [Target(view) for view in views if view.filter is None]
-        filtered = [(Target(view), view.filter) for view in views if view.filter is not None]
-        self.filtered = [target for target, _ in filtered]
-        self.matches = PredicateIndex([predicate for _, predicate in filtered], types).matches
+    def __init__(self, views: Sequence[ViewOutput], decoders: Decoders, types: Mapping[str, AvroType]) -> None:
+        filters = [view.filter for view in views if view.filter is not None]
+        self._records = SharedRecords(decoders, frozenset[str]().union(*(each.fields for each in filters)))
+        self._index = PredicateIndex(filters, types)
+        self.unfiltered = [Target(view, self._records) for view in views if view.filter is None]
+        self.filtered = [Target(view, self._records) for view in views if view.filter is not None]
+
+    def matches(self, value: bytes | None) -> tuple[int, ...]:
+        """The positions of the filtered views that a record passes; of none, for a deletion.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
+        return () if value is None else self._index.matches(self._records.filtered(value))
 
 
 class EntityViews:
@@ -129,7 +232,8 @@ class EntityViews:
     def select(self, topics: frozenset[str]) -> ViewSet:
         """Those of these topics."""
         if topics not in self._sets:
-            self._sets[topics] = ViewSet([view for view in self.views if view.topic in topics], self._types)
+            views = [view for view in self.views if view.topic in topics]
+            self._sets[topics] = ViewSet(views, self.decoders, self._types)
         return self._sets[topics]
 
 
@@ -206,19 +310,17 @@ class PartitionRouter:
         """
         made: list[Output] = []
         changes: Changes = {}
-        decode, views = self._entity.decoders.decode, self._live
+        views = self._live
         unfiltered, filtered = views.views.unfiltered, views.views.filtered
         for record in records:
-            value = record.value
-            canonical = None if value is None else decode(wire.schema_id(value), value)
             if unfiltered:
                 headers = dict(record.headers)
                 for target in unfiltered:
-                    made.append(target.output(record, headers, canonical))  # noqa: PERF401  mostly there is only one
+                    made.append(target.output(record, headers, record.value))  # noqa: PERF401  mostly there is only one
             if filtered:
-                hits = () if canonical is None else views.views.matches(canonical)
+                hits = views.views.matches(record.value)
                 if hits or self._known(record, changes):
-                    self._move(record, canonical, hits, views, made, changes)
+                    self._move(record, hits, views, made, changes)
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
         if changes:
@@ -244,26 +346,22 @@ class PartitionRouter:
         open_to = views.open_to(record.offset, changed_at)
         if not open_to:
             return
-        value = record.value
-        canonical = None if value is None else self._entity.decoders.decode(wire.schema_id(value), value)
         headers = dict(record.headers)
         unfiltered = (target for target in views.views.unfiltered if target.topic in open_to)
-        made += [target.output(record, headers, canonical) for target in unfiltered]
+        made += [target.output(record, headers, record.value) for target in unfiltered]
         filtered = views.views.filtered
-        matching = () if canonical is None else views.views.matches(canonical)
-        hits = tuple(hit for hit in matching if filtered[hit].topic in open_to)
+        hits = tuple(hit for hit in views.views.matches(record.value) if filtered[hit].topic in open_to)
         if hits or self._known(record, changes):
-            self._move(record, canonical, hits, views, made, changes, open_to)
+            self._move(record, hits, views, made, changes, open_to)
 
     def _known(self, record: InputRecord, changes: Changes) -> bytes | None:
         """The set that the key is in before the record."""
         key = record.key or b""
         return changes[key] if key in changes else self._memory.sets.get(key)
 
-    def _move(  # noqa: PLR0913, PLR0917  the record, what it is, and the four things that it moves
+    def _move(  # noqa: PLR0913, PLR0917  the record, what it passes, and the four things that it moves
         self,
         record: InputRecord,
-        canonical: dict[str, Any] | None,
         hits: tuple[int, ...],
         views: _Numbered,
         made: list[Output],
@@ -273,7 +371,7 @@ class PartitionRouter:
         """The record to the views that it passes, a tombstone to those that its key leaves."""
         headers = dict(record.headers)
         filtered = views.views.filtered
-        made += [filtered[hit].output(record, headers, canonical) for hit in hits]
+        made += [filtered[hit].output(record, headers, record.value) for hit in hits]
         before = self._known(record, changes) or b""
         alone = views.packed(hits)
         if before == alone:

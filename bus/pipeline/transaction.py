@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from bus.errors import BusError, DependencyError
+from bus.errors import DependencyError
 from bus.kafka import clients
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ class StuckTransactionError(DependencyError):
 
 class TopicGoneError(DependencyError):
     """A topic that a transaction writes to is gone."""
-
-
-class RecordTooLargeError(BusError):
-    """A record is larger than the broker takes."""
 
 
 async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[asyncio.Future[Any]]:

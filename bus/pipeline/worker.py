@@ -20,6 +20,7 @@ from bus.kafka.admin import Admin
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.registry_client import SchemaRegistry
 from bus.kafka.topics import partitions_of
+from bus.pipeline import native
 from bus.pipeline.codec import Decoders
 from bus.pipeline.command import redrives
 from bus.pipeline.heartbeat import Heart, WorkerBeat, this_host, worker_key
@@ -98,6 +99,10 @@ class Lanes(Service):
 
     async def on_start(self) -> None:
         """Read the catalogue, then take part in the sharing out of lanes."""
+        if not native.is_built():
+            _log.warning(
+                "not compiled: a record costs three times the CPU", fix="install a C compiler, then shuniu anew"
+            )
         self._catalogue = CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
         await self._catalogue.__aenter__()
         await self._read_catalogue()

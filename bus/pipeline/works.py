@@ -20,6 +20,7 @@ from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
+from bus.pipeline.native.program import compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
 
@@ -151,6 +152,7 @@ async def _entity_output(
         key=tuple(dataset.spec.key),
         compile=partial(compile_mapping, mapping, entity, dataset, catalogue.codelists),
         encode=encoder(schema_id, entity.spec.avro),
+        program=partial(compile_mapping_program, mapping, entity, dataset, catalogue.codelists, schema_id),
     )
 
 
@@ -211,4 +213,5 @@ async def _view_output(
         filter=view.spec.filter,
         key=compile_key(entity.spec.key, hides),
         topic_id=topic_id,
+        program=partial(compile_view_program, view, hides, schema, schema_id),
     )

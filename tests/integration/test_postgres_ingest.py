@@ -200,6 +200,21 @@ async def _active(source: Source) -> bool:
     return slot is not None and bool(slot[0])
 
 
+async def test_a_row_larger_than_a_record_can_be_goes_to_the_dead_letters_and_the_others_go_on(
+    people: Bus, source: Source
+) -> None:
+    await source.sql("insert into people (number, name) values ('1', repeat('x', 600000))")
+    async with people.run():
+        await people.until_raw(1)
+        await source.sql("update people set name = repeat('y', 600000)")  # too large with the row before
+        await source.sql("insert into people (number, name) values ('2', repeat('z', 3000000)), ('3', '丙')")
+        records = await people.until_raw(3)
+
+    (letter,) = await people.dlq()
+    assert {record.key: len(record.value["after"]["name"]) for record in records} == {b"1": 600_000, b"3": 1}
+    assert (letter.key, letter.headers["bus_reject_rule"]) == (b"2", "too_large")
+
+
 async def test_a_source_that_cannot_be_read_is_refused_with_every_reason(
     source: Source, make_bus: Callable[..., Any]
 ) -> None:

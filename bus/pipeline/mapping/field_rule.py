@@ -67,7 +67,7 @@ def compile_field(
     if rule.const is not None:
         value = literal(rule.const, target)
         return lambda _: value
-    absent = _absent(field, rule, target)
+    absent = absent_value(field, rule, target)
     present = [source for source in sources if source is not None]
     if len(present) < len(sources):
         return _without_source(field, rule, target, absent)
@@ -79,7 +79,7 @@ def compile_field(
     return _single(rule.sources[0], convert, absent, always=not present[0].nullable)
 
 
-def _absent(field: str, rule: FieldRule, target: AvroType) -> Callable[[], Any]:
+def absent_value(field: str, rule: FieldRule, target: AvroType) -> Callable[[], Any]:
     """What a missing value becomes."""
     if rule.default is not None:
         value = literal(rule.default, target)

@@ -54,6 +54,9 @@ class Rule(DatasetNormaliser):
         self.mended = False
         self.revision = 1
 
+    def finished(self, records: Sequence[InputRecord]) -> Sequence[Output | None]:
+        return [None] * len(records)
+
     def __call__(self, record: InputRecord) -> Output | Reject | None:
         assert isinstance(record, Change)
         if self.entity in record.bad_for and not self.mended:

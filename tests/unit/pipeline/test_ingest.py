@@ -8,9 +8,11 @@ import pytest
 
 from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import decoder, encoder
+from bus.pipeline.dlq import LEFT_OUT
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.spi import Batch, Change, Op, Position, Row
+from bus.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
@@ -20,7 +22,11 @@ SCHEMA = envelope_schema(
     {
         "type": "record",
         "name": "t",
-        "fields": [{"name": "id", "type": ["null", "long"]}, {"name": "key", "type": ["null", "string"]}],
+        "fields": [
+            {"name": "id", "type": ["null", "long"]},
+            {"name": "key", "type": ["null", "string"]},
+            {"name": "note", "type": ["null", "string"], "default": None},
+        ],
     },
 )
 DECODE = decoder(SCHEMA)
@@ -33,6 +39,10 @@ def ingest(resume_from: Position | None = None, identity: tuple[str, ...] = ("id
 
 def row(identity: int, key: str | None) -> Row:
     return {"id": identity, "key": key}
+
+
+def wide(note: str) -> Row:
+    return row(1, "k") | {"note": note}
 
 
 UNIT = [
@@ -112,6 +122,24 @@ def test_a_change_that_cannot_be_a_record_goes_to_the_dead_letters_whole(
     assert dict(letter.headers)["bus_reject_rule"] == rule
     assert b"geheim" not in repr(letter.headers).encode()
     assert str((change.after or {})["id"]).encode() in (letter.value or b"")
+
+
+def test_a_change_too_large_with_its_row_before_goes_without_it() -> None:
+    half = "x" * (MAX_RECORD_BYTES // 2)
+    (made,) = ingest(identity=()).outputs(Batch("0/A", [Change("t", Op.UPDATE, wide(half), wide(half), 1)]))
+
+    said = DECODE(made.value or b"")
+    assert (made.topic, said["before"], said["after"]["note"]) == ("raw.a.b", None, half)
+
+
+@pytest.mark.parametrize(("size", "left_out"), [(MAX_RECORD_BYTES, False), (3 * MAX_RECORD_BYTES, True)])
+def test_a_row_too_large_for_a_record_is_a_dead_letter_that_a_topic_takes(size: int, *, left_out: bool) -> None:
+    (letter,) = ingest(identity=()).outputs(Batch("0/A", [Change("t", Op.CREATE, None, wide("x" * size), 1)]))
+
+    headers = dict(letter.headers)
+    assert (letter.topic, letter.key, headers["bus_reject_rule"]) == ("dlq.a.b", b"k", b"too_large")
+    assert b"at most 1000000" in headers["bus_reject_reason"]
+    assert (letter.value is None, LEFT_OUT in headers) == (left_out, left_out)
 
 
 def test_changes_of_other_datasets_are_left_alone() -> None:

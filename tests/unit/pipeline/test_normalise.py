@@ -16,10 +16,11 @@ from bus.catalogue.mapping import Mapping
 from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
+from bus.pipeline.native.program import compile_mapping_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import Entry, OpenRejects, StateKey
 from bus.testing.workspaces import population_resources
-from bus.wire import CloudEvent, frame
+from bus.wire import MAX_RECORD_BYTES, CloudEvent, frame
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
@@ -97,6 +98,7 @@ def normaliser(decoders: Decoders) -> DatasetNormaliser:
         key=("sfzh",),
         compile=partial(compile_mapping, mapping, entity, dataset, codelists),
         encode=encoder(9, entity.spec.avro),
+        program=partial(compile_mapping_program, mapping, entity, dataset, codelists, 9),
     )
     return DatasetNormaliser("gongan.population", output, decoders)
 
@@ -157,6 +159,19 @@ def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(sta
     assert (headers["bus_reject_rule"], headers["bus_reject_field"]) == (b"required", b"full_name")
     assert headers["bus_reject_origin"] == b"raw.gongan.population/2/7"
     assert headers["ce_id"] == b"0/1/1"
+
+
+@pytest.mark.parametrize("length", [MAX_RECORD_BYTES - 1_000, MAX_RECORD_BYTES, 2 * MAX_RECORD_BYTES])
+def test_a_record_too_large_for_a_topic_is_a_dead_letter(stage: Normalise, length: int) -> None:
+    value = change(1, "c", after=PERSON | {"bz": "x" * length})
+    made = stage([Raw(value)])[0]
+
+    headers = dict(made.headers)
+    if length < MAX_RECORD_BYTES:
+        assert made.topic == "shared.population.person"
+    else:
+        assert (made.topic, headers["bus_reject_rule"]) == ("dlq.gongan.population", b"too_large")
+        assert made.value == (value if length == MAX_RECORD_BYTES else None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,887 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Runs a `Program` from Avro bytes to Avro bytes, without a Python object per field.
+
+It finishes a record, or gives it up untouched (None): whatever is damaged, would be rejected, or is not known here
+goes to the reference, which has the one implementation of everything unusual. So only what it finishes must agree with
+the reference, byte for byte; tests/property holds the two against each other. It never reads beyond the bytes that it
+was given: every read is checked against their end.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+from bus.pipeline.record import Output
+from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
+
+ctypedef const uint8_t* Bytes
+
+_new = tuple.__new__
+
+cdef int64_t MAX_BYTES = MAX_RECORD_BYTES
+
+cdef enum Kind:
+    NULL_KIND, BOOLEAN, NUMBER, TEXT, BYTES, FIXED, ENUM, UUID, RECORD, ARRAY, MAP
+
+cdef enum Role:
+    OP, BEFORE, AFTER, OTHER
+
+cdef enum Operation:
+    CONSTANT, COPY, CLEAN, MASK, CALL
+
+cdef enum Check:
+    NO_CHECK, CITIZEN_ID, CREDIT_CODE
+
+_KINDS = {
+    "null": NULL_KIND, "boolean": BOOLEAN, "number": NUMBER, "text": TEXT, "bytes": BYTES, "fixed": FIXED,
+    "enum": ENUM, "uuid": UUID, "record": RECORD, "array": ARRAY, "map": MAP,
+}
+_ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
+_OPERATIONS = {"constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "call": CALL}
+_CHECKS = {"": NO_CHECK, "gb11643": CITIZEN_ID, "gb32100": CREDIT_CODE}
+
+cdef struct Node:
+    int kind
+    int null_at          # the branch that is null, of a union of null and this; -1 without a union
+    int first, children  # of a record, array or map: its nodes in `_children`
+    int64_t least, most  # of a number; a fixed's size, an enum's symbols: `most`
+
+cdef struct Slot:
+    Bytes start          # of the whole field, its branch included
+    Bytes end
+    Bytes text           # what is inside: a text's or bytes' content, any other value's encoding
+    int64_t size         # of that
+    int64_t number
+    bint is_null
+    bint is_ascii        # of a text
+
+cdef struct Item:        # so many characters of a class
+    uint8_t allowed[16]
+    int least, most
+
+cdef struct Instruction:
+    int operation
+    int slot
+    int steps            # of a text: bits of `_STEPS`
+    int check
+    int64_t shortest, longest, pattern_longest, least, most
+    int64_t keep_start, keep_end, hidden  # of a mask; `hidden` 0 hides as many characters as there were
+    int first_way, ways  # of a pattern: its alternatives in `_ways`
+
+cdef struct Way:
+    int first, items
+
+cdef enum:
+    NFKC = 1
+    TRIM = 2
+    UPPER = 4
+    LOWER = 8
+
+_STEPS = {"nfkc": NFKC, "trim": TRIM, "upper": UPPER, "lower": LOWER}
+
+cdef enum:
+    MEMO_LIMIT = 100_000
+
+
+cdef inline bint read_number(Bytes* place, Bytes end, int64_t* value) noexcept nogil:
+    """A zig-zag number of up to ten bytes."""
+    cdef Bytes p = place[0]
+    cdef uint64_t found = 0
+    cdef uint8_t byte
+    cdef int shift = 0
+    while p < end:
+        byte = p[0]
+        p += 1
+        if shift == 63 and byte > 1:
+            return False
+        found |= (<uint64_t>(byte & 0x7F)) << shift
+        if byte < 0x80:
+            value[0] = <int64_t>(found >> 1) ^ -<int64_t>(found & 1)
+            place[0] = p
+            return True
+        shift += 7
+        if shift > 63:
+            return False
+    return False
+
+
+cdef inline uint8_t* write_number(uint8_t* out, int64_t value) noexcept nogil:
+    cdef uint64_t left = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
+    while left > 0x7F:
+        out[0] = <uint8_t>(left & 0x7F | 0x80)
+        out += 1
+        left >>= 7
+    out[0] = <uint8_t>left
+    return out + 1
+
+
+cdef bint is_utf8(Bytes p, Bytes end, bint* is_ascii) noexcept nogil:
+    """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629)."""
+    cdef uint64_t word
+    cdef uint8_t lead, low, high
+    cdef int more
+    is_ascii[0] = True
+    while p < end:
+        if end - p >= 8:
+            memcpy(&word, p, 8)
+            if not word & <uint64_t>0x8080808080808080:
+                p += 8
+                continue
+        lead = p[0]
+        p += 1
+        if lead < 0x80:
+            continue
+        is_ascii[0] = False
+        low, high = 0x80, 0xBF
+        if 0xC2 <= lead <= 0xDF:
+            more = 1
+        elif 0xE0 <= lead <= 0xEF:
+            more = 2
+            if lead == 0xE0:
+                low = 0xA0
+            elif lead == 0xED:
+                high = 0x9F
+        elif 0xF0 <= lead <= 0xF4:
+            more = 3
+            if lead == 0xF0:
+                low = 0x90
+            elif lead == 0xF4:
+                high = 0x8F
+        else:
+            return False
+        if end - p < more or not low <= p[0] <= high:
+            return False
+        p += 1
+        while more > 1:
+            if p[0] & 0xC0 != 0x80:
+                return False
+            p += 1
+            more -= 1
+    return True
+
+
+cdef inline bint is_space(uint8_t c) noexcept nogil:
+    """What `str.strip` takes for white space, of ASCII."""
+    return c == 0x20 or 0x09 <= c <= 0x0D or 0x1C <= c <= 0x1F
+
+
+cdef inline bint is_settled(uint32_t c) noexcept nogil:
+    """Characters that NFKC, `strip`, `upper` and `lower` leave as they are, whatever stands beside them.
+
+    Ideographs, and the punctuation of Chinese texts that has no compatibility form.
+    """
+    return (
+        0x4E00 <= c <= 0x9FFF or 0x3400 <= c <= 0x4DBF or 0x3001 <= c <= 0x3002 or 0x3008 <= c <= 0x3011
+        or 0x2018 <= c <= 0x2019 or 0x201C <= c <= 0x201D or c == 0x2014
+    )
+
+
+cdef int days_of(Bytes p) noexcept nogil:
+    """Eight digits as days since 1970; the smallest number of all if they are no date."""
+    cdef int year = (p[0] - 48) * 1000 + (p[1] - 48) * 100 + (p[2] - 48) * 10 + p[3] - 48
+    cdef int month = (p[4] - 48) * 10 + p[5] - 48
+    cdef int day = (p[6] - 48) * 10 + p[7] - 48
+    cdef int last = 31
+    if month == 2:
+        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    elif month == 4 or month == 6 or month == 9 or month == 11:
+        last = 30
+    if year < 1 or not 1 <= month <= 12 or not 1 <= day <= last:
+        return -2147483648
+    if month < 3:
+        year -= 1
+        month += 12
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+
+
+cdef int[17] _ID_WEIGHTS
+_ID_WEIGHTS[:] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]
+
+
+cdef bint is_citizen_id(Bytes p, int64_t size) noexcept nogil:
+    """GB 11643-1999; see `bus.pipeline.mapping.check_digits`."""
+    cdef int i, total = 0
+    if size != 18:
+        return False
+    for i in range(17):
+        if not 48 <= p[i] <= 57:
+            return False
+        total += (p[i] - 48) * _ID_WEIGHTS[i]
+    if p[17] == 88:  # X
+        total += 10
+    elif 48 <= p[17] <= 57:
+        total += p[17] - 48
+    else:
+        return False
+    return total % 11 == 1 and days_of(p + 6) != -2147483648
+
+
+cdef signed char[256] _CREDIT_VALUES
+memset(_CREDIT_VALUES, -1, 256)
+for _place, _character in enumerate(bytearray(b"0123456789ABCDEFGHJKLMNPQRTUWXY")):
+    _CREDIT_VALUES[<uint8_t>_character] = <signed char>_place
+
+
+cdef bint is_credit_code(Bytes p, int64_t size) noexcept nogil:
+    """GB 32100-2015; see `bus.pipeline.mapping.check_digits`."""
+    cdef int i, total = 0, weight = 1
+    if size != 18:
+        return False
+    for i in range(2, 8):
+        if not 48 <= p[i] <= 57:
+            return False
+    for i in range(17):
+        if _CREDIT_VALUES[p[i]] < 0:
+            return False
+        total += _CREDIT_VALUES[p[i]] * weight
+        weight = weight * 3 % 31
+    return _CREDIT_VALUES[p[17]] == (31 - total % 31) % 31
+
+
+cdef bint is_uuid(Bytes p, int64_t size) noexcept nogil:
+    """The usual 36 characters; the reference knows the other forms."""
+    cdef int i
+    if size != 36:
+        return False
+    for i in range(36):
+        if i == 8 or i == 13 or i == 18 or i == 23:
+            if p[i] != 45:
+                return False
+        elif not (48 <= p[i] <= 57 or 97 <= p[i] <= 102 or 65 <= p[i] <= 70):
+            return False
+    return True
+
+
+cdef uint8_t* cleaned(Bytes p, Bytes end, uint8_t* out, int steps) noexcept nogil:
+    """A text through `nfkc`, `upper` and `lower`, character by character; NULL if there is one that needs the reference."""
+    cdef uint32_t c
+    while p < end:
+        c = p[0]
+        if c >= 0x80:
+            if c == 0xC2 and p[1] == 0xB7:  # the middle dot of names
+                out[0], out[1] = 0xC2, 0xB7
+                out += 2
+                p += 2
+                continue
+            if c & 0xF0 != 0xE0:
+                return NULL
+            c = (c & 0x0F) << 12 | (p[1] & 0x3F) << 6 | (p[2] & 0x3F)
+            if is_settled(c):
+                out[0], out[1], out[2] = p[0], p[1], p[2]
+                out += 3
+                p += 3
+                continue
+            p += 2
+            if not steps & NFKC:
+                return NULL
+            if 0xFF01 <= c <= 0xFF5E:  # full-width ASCII
+                c -= 0xFEE0
+            elif c == 0x3000:  # the ideographic space
+                c = 0x20
+            else:
+                return NULL
+        p += 1
+        if steps & LOWER and 0x41 <= c <= 0x5A:
+            c += 0x20
+        elif steps & UPPER and 0x61 <= c <= 0x7A:
+            c -= 0x20
+        out[0] = <uint8_t>c
+        out += 1
+    return out
+
+
+cdef int64_t length_of(Bytes p, Bytes end, bint is_ascii) noexcept nogil:
+    """Characters of a text."""
+    cdef int64_t count = 0
+    if is_ascii:
+        return end - p
+    while p < end:
+        if p[0] & 0xC0 != 0x80:
+            count += 1
+        p += 1
+    return count
+
+
+cdef int64_t place_of(Bytes p, int64_t size, int64_t character) noexcept nogil:
+    """Where a text's character begins, in bytes."""
+    cdef int64_t place = 0
+    while place < size:
+        if p[place] & 0xC0 != 0x80:
+            if character == 0:
+                break
+            character -= 1
+        place += 1
+    return place
+
+
+cdef bint matches(Item* items, int count, Bytes p, Bytes end) noexcept nogil:
+    """Whether so many items take the whole text: the longest first, then shorter ones."""
+    cdef int taken = 0
+    if count == 0:
+        return p == end
+    while taken < items.most and p + taken < end:
+        if p[taken] > 127 or not items.allowed[p[taken] >> 3] & 1 << (p[taken] & 7):
+            break
+        taken += 1
+    while taken >= items.least:
+        if matches(items + 1, count - 1, p + taken, end):
+            return True
+        taken -= 1
+    return False
+
+
+cdef uint32_t murmur2(Bytes p, int64_t size) noexcept nogil:
+    """As Kafka's Java client; see `bus.kafka.partitions`."""
+    cdef uint32_t h = <uint32_t>0x9747B28C ^ <uint32_t>size, k
+    cdef int64_t left = size
+    while left >= 4:
+        k = p[0] | <uint32_t>p[1] << 8 | <uint32_t>p[2] << 16 | <uint32_t>p[3] << 24
+        k *= 0x5BD1E995
+        k ^= k >> 24
+        h = h * 0x5BD1E995 ^ k * 0x5BD1E995
+        p += 4
+        left -= 4
+    if left:
+        if left == 3:
+            h ^= <uint32_t>p[2] << 16
+        if left >= 2:
+            h ^= <uint32_t>p[1] << 8
+        h = (h ^ p[0]) * 0x5BD1E995
+    h = (h ^ h >> 13) * 0x5BD1E995
+    return h ^ h >> 15
+
+
+cdef class Interpreter:
+    """A program, ready to run. Not for two threads at once: it has one buffer.
+
+    Args:
+        program: a `bus.pipeline.native.program.Program`.
+        target: a `bus.pipeline.native.Target`, where its records go; None for `convert` alone.
+    """
+
+    cdef Node* _nodes
+    cdef int* _children
+    cdef int _node_count, _child_count
+    cdef Slot* _slots
+    cdef int _row_first, _row_fields
+    cdef int* _roles
+    cdef int* _envelope
+    cdef int _envelope_fields
+    cdef Instruction* _instructions
+    cdef int _instruction_count
+    cdef Way* _ways
+    cdef Item* _items
+    cdef int64_t* _spans         # where each field of the output begins; one more for the end
+    cdef int* _target_null_at
+    cdef int _delete, _ops, _key_slot
+    cdef int _birth_id, _birth_date, _sex_id, _sex
+    cdef bytes _head
+    cdef bytes _frame
+    cdef list _present, _absent, _calls, _memos, _call_slots, _fills
+    cdef uint8_t* _out
+    cdef int64_t _room, _used
+    cdef object _key_of
+    cdef str _topic
+    cdef uint32_t _partitions
+    cdef bytes _id_suffix
+    cdef tuple _type_header
+
+    def __cinit__(self, program, target=None):
+        self._room = 4096
+        self._out = <uint8_t*>malloc(self._room)
+        if target is not None:
+            self._topic, self._partitions = target.topic, target.partitions
+            self._id_suffix, self._type_header = target.id_suffix, target.type_header
+            self._key_of = target.key_of
+        self._head, self._frame = program.head, program.frame
+        self._delete, self._ops, self._key_slot = program.delete, program.ops, program.key_slot
+        self._birth_id, self._birth_date = program.birth_rule
+        self._sex_id, self._sex = program.sex_rule
+        self._lay_out_nodes(program)
+        self._lay_out_instructions(program)
+        if not self._out:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self._nodes)
+        free(self._children)
+        free(self._slots)
+        free(self._roles)
+        free(self._envelope)
+        free(self._instructions)
+        free(self._ways)
+        free(self._items)
+        free(self._spans)
+        free(self._target_null_at)
+        free(self._out)
+
+    cdef _lay_out_nodes(self, program):
+        flat, children = [], []
+        envelope = [(role, _flatten(node, flat, children)) for role, node in program.envelope]
+        row = _flatten(program.row, flat, children)
+        self._node_count, self._child_count = len(flat), len(children)
+        self._nodes = <Node*>malloc(max(1, len(flat)) * sizeof(Node))
+        self._children = <int*>malloc(max(1, len(children)) * sizeof(int))
+        self._roles = <int*>malloc(max(1, len(envelope)) * sizeof(int))
+        self._envelope = <int*>malloc(max(1, len(envelope)) * sizeof(int))
+        if not (self._nodes and self._children and self._roles and self._envelope):
+            raise MemoryError
+        for i, (kind, null_at, first, count, least, most) in enumerate(flat):
+            self._nodes[i] = Node(_KINDS[kind], null_at, first, count, least, most)
+        for i, child in enumerate(children):
+            self._children[i] = child
+        self._envelope_fields = len(envelope)
+        for i, (role, node) in enumerate(envelope):
+            self._roles[i] = _ROLES.get(role, OTHER)
+            self._envelope[i] = node
+        self._row_first, self._row_fields = self._nodes[row].first, self._nodes[row].children
+        self._slots = <Slot*>malloc(max(1, self._row_fields) * sizeof(Slot))
+        if not self._slots:
+            raise MemoryError
+        memset(self._slots, 0, max(1, self._row_fields) * sizeof(Slot))
+
+    cdef _lay_out_instructions(self, program):
+        cdef Instruction* made
+        cdef int count = len(program.instructions)
+        ways, items = [], []
+        self._instruction_count = count
+        self._instructions = <Instruction*>malloc(max(1, count) * sizeof(Instruction))
+        self._spans = <int64_t*>malloc((count + 1) * sizeof(int64_t))
+        self._target_null_at = <int*>malloc(max(1, count) * sizeof(int))
+        if not (self._instructions and self._spans and self._target_null_at):
+            raise MemoryError
+        memset(self._instructions, 0, max(1, count) * sizeof(Instruction))
+        self._present, self._absent = [], []
+        self._calls, self._memos, self._call_slots, self._fills = [], [], [], []
+        for i, each in enumerate(program.instructions):
+            made = &self._instructions[i]
+            self._target_null_at[i] = each.target_null_at
+            self._present.append(each.present)
+            self._absent.append(each.absent)
+            self._calls.append(each.call)
+            self._memos.append({} if each.memo else None)
+            self._call_slots.append(each.slots)
+            self._fills.append(each.fill)
+            made.operation = _OPERATIONS[each.operation]
+            made.slot = each.slots[0] if each.slots else 0
+            made.least, made.most = each.least, each.most
+            made.steps = sum(_STEPS[step] for step in set(each.steps))
+            made.check = _CHECKS[each.check]
+            made.shortest, made.longest = each.shortest, each.longest
+            made.pattern_longest = each.pattern_longest
+            made.keep_start, made.keep_end, made.hidden = each.keep_start, each.keep_end, each.hidden
+            made.first_way, made.ways = len(ways), len(each.pattern)
+            for way in each.pattern:
+                ways.append((len(items), len(way)))
+                items += way
+        self._ways = <Way*>malloc(max(1, len(ways)) * sizeof(Way))
+        self._items = <Item*>malloc(max(1, len(items)) * sizeof(Item))
+        if not (self._ways and self._items):
+            raise MemoryError
+        for i, (first, length) in enumerate(ways):
+            self._ways[i] = Way(first, length)
+        for i, (allowed, least, most) in enumerate(items):
+            memset(&self._items[i], 0, sizeof(Item))
+            for code in allowed:
+                self._items[i].allowed[code >> 3] |= 1 << (code & 7)
+            self._items[i].least, self._items[i].most = least, most
+
+    def outputs(self, records):
+        """For each record what it becomes, an `Output`, or None: it is the reference's."""
+        cdef list made = []
+        for record in records:
+            made.append(self._output(record))
+        return made
+
+    cdef _output(self, record):
+        key, value = record.key, record.value
+        if type(key) is not bytes or type(value) is not bytes:
+            return None
+        value = self.convert(key, value)
+        if value is None:
+            return None
+        if self._key_slot < 0:
+            try:
+                key = self._key_of(key)
+            except Exception:  # the reference meets it again, and says what it is
+                return None
+            if key is None:
+                return None
+        if PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value) > MAX_BYTES:
+            return None
+        headers = self._derived(record.headers)
+        partition = murmur2(<Bytes>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) & 0x7FFFFFFF
+        return _new(Output, (self._topic, partition % self._partitions, key, value, headers))
+
+    cdef list _derived(self, headers):
+        """As `bus.wire.derived_headers`."""
+        cdef tuple id_header = None, source = None, time = None
+        for header in headers:
+            name = header[0]
+            if name == "ce_id":
+                id_header = tuple(header)
+            elif name == "ce_source":
+                source = tuple(header)
+            elif name == "ce_time":
+                time = tuple(header)
+        number = b"" if id_header is None or id_header[1] is None else id_header[1]
+        if source is None or source[1] is None:
+            source = ("ce_source", b"")
+        if time is None or time[1] is None:
+            time = ("ce_time", b"")
+        return [SPEC_VERSION_HEADER, ("ce_id", number + self._id_suffix), self._type_header, source, time]
+
+    cpdef bytes convert(self, bytes key, bytes value):
+        """The framed value that is made of a framed value, or None: it is the reference's.
+
+        Args:
+            key: of the record; looked at by programs with a key's field.
+            value: of the record.
+        """
+        cdef Bytes p = <Bytes>PyBytes_AS_STRING(value)
+        cdef Bytes end = p + PyBytes_GET_SIZE(value)
+        cdef Slot* slot
+        cdef int i
+        if end - p < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
+            return None
+        p += 5
+        if not self._read_change(p, end):
+            return None
+        if self._key_slot >= 0:
+            slot = &self._slots[self._key_slot]
+            if slot.is_null or slot.size != PyBytes_GET_SIZE(key) or memcmp(slot.text, PyBytes_AS_STRING(key), slot.size):
+                return None
+        memcpy(self._out, PyBytes_AS_STRING(self._frame), 5)
+        self._used = 5
+        for i in range(self._instruction_count):
+            self._spans[i] = self._used
+            if not self._run(i):
+                return None
+        self._spans[self._instruction_count] = self._used
+        if not self._agrees():
+            return None
+        return PyBytes_FromStringAndSize(<char*>self._out, self._used)
+
+    cdef bint _read_change(self, Bytes p, Bytes end) noexcept nogil:
+        """Read the envelope; its new row goes into the slots. Without an envelope the record is the row."""
+        cdef int64_t op = -1, number
+        cdef bint has_row = False
+        cdef int i, role
+        if self._envelope_fields == 0:
+            return self._read_row(&p, end) and p == end
+        for i in range(self._envelope_fields):
+            role = self._roles[i]
+            if role == OP:
+                if not read_number(&p, end, &op) or not 0 <= op < self._ops:
+                    return False
+            elif role == AFTER:
+                if p >= end:
+                    return False
+                number = p[0]
+                p += 1
+                if number == 2 * (1 - self._nodes[self._envelope[i]].null_at):
+                    if not self._read_row(&p, end):
+                        return False
+                    has_row = True
+                elif number != 2 * self._nodes[self._envelope[i]].null_at:
+                    return False
+            elif not self._walk(self._envelope[i], &p, end, NULL, role == OTHER):
+                return False
+        return p == end and op != self._delete and has_row
+
+    cdef bint _read_row(self, Bytes* place, Bytes end) noexcept nogil:
+        cdef int i
+        for i in range(self._row_fields):
+            if not self._walk(self._children[self._row_first + i], place, end, &self._slots[i], False):
+                return False
+        return True
+
+    cdef bint _walk(self, int index, Bytes* place, Bytes end, Slot* slot, bint is_skipped) noexcept nogil:
+        """Read over a value, checking all that the reference would refuse; into a slot, if there is one."""
+        cdef Node* node = &self._nodes[index]
+        cdef Bytes p = place[0]
+        cdef int64_t number
+        if slot != NULL:
+            slot.start = p
+            slot.is_null = False
+        if node.null_at >= 0:
+            if p >= end:
+                return False
+            number = p[0]
+            p += 1
+            if number == 2 * node.null_at:
+                if slot != NULL:
+                    slot.is_null = True
+                    slot.end = p
+                place[0] = p
+                return True
+            if number != 2 * (1 - node.null_at):
+                return False
+        return self._walk_value(node, p, place, end, slot, is_skipped)
+
+    cdef bint _walk_value(
+        self, Node* node, Bytes p, Bytes* place, Bytes end, Slot* slot, bint is_skipped
+    ) noexcept nogil:
+        cdef Bytes begin = p
+        cdef int64_t number = 0, size = 0
+        cdef bint is_ascii = False
+        cdef int i, kind = node.kind
+        if kind == NUMBER:
+            if not read_number(&p, end, &number):
+                return False
+            if not is_skipped and not node.least <= number <= node.most:
+                return False
+            size = p - begin
+        elif kind == TEXT or kind == BYTES or kind == UUID:
+            if not read_number(&p, end, &size) or size < 0 or size > end - p:
+                return False
+            begin = p
+            p += size
+            if kind == TEXT and not is_skipped and not is_utf8(begin, p, &is_ascii):
+                return False
+            if kind == UUID and not is_uuid(begin, size):
+                return False
+            if kind == BYTES and size > node.most:
+                return False
+        elif kind == BOOLEAN:
+            if p >= end or p[0] > 1:
+                return False
+            size = 1
+            p += 1
+        elif kind == ENUM:
+            if not read_number(&p, end, &number) or not 0 <= number < node.most:
+                return False
+            size = p - begin
+        elif kind == FIXED:
+            size = node.most
+            if size > end - p:
+                return False
+            p += size
+        elif kind == RECORD:
+            for i in range(node.children):
+                if not self._walk(self._children[node.first + i], &p, end, NULL, False):
+                    return False
+        elif kind == ARRAY or kind == MAP:
+            if not self._walk_items(node, &p, end):
+                return False
+        place[0] = p
+        if slot != NULL:
+            slot.text = begin
+            slot.size = size
+            slot.number = number
+            slot.is_ascii = is_ascii
+            slot.end = p
+        return True
+
+    cdef bint _walk_items(self, Node* node, Bytes* place, Bytes end) noexcept nogil:
+        """Blocks of items until an empty one; each takes a byte at least (see `program`), so they end."""
+        cdef int64_t left
+        cdef int i
+        while True:
+            if not read_number(place, end, &left) or left < 0 or left > end - place[0]:
+                return False
+            if left == 0:
+                return True
+            while left > 0:
+                for i in range(node.children):
+                    if not self._walk(self._children[node.first + i], place, end, NULL, False):
+                        return False
+                left -= 1
+
+    cdef bint _run(self, int i):
+        """Write a field of the output; False gives the record up."""
+        cdef Instruction* made = &self._instructions[i]
+        cdef Slot* slot
+        if made.operation == CONSTANT:
+            return self._append(self._present[i])
+        if made.operation == CALL:
+            return self._call(i)
+        slot = &self._slots[made.slot]
+        if slot.is_null:
+            return self._append(self._absent[i])
+        if made.operation == COPY:
+            return self._copy(i, slot)
+        if made.operation == MASK:
+            return self._mask(i, made, slot)
+        return self._clean(i, made, slot)
+
+    cdef bint _reserve(self, int64_t more):
+        cdef int64_t room = self._room
+        cdef uint8_t* larger
+        if self._used + more <= room:
+            return True
+        while self._used + more > room:
+            room *= 2
+        larger = <uint8_t*>realloc(self._out, room)
+        if larger == NULL:
+            raise MemoryError
+        self._out, self._room = larger, room
+        return True
+
+    cdef bint _append(self, bytes made):
+        """Write bytes; None gives the record up."""
+        if made is None:
+            return False
+        self._reserve(PyBytes_GET_SIZE(made))
+        memcpy(self._out + self._used, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
+        self._used += PyBytes_GET_SIZE(made)
+        return True
+
+    cdef bint _copy(self, int i, Slot* slot):
+        cdef Instruction* made = &self._instructions[i]
+        cdef int kind = self._nodes[self._children[self._row_first + made.slot]].kind
+        cdef uint8_t* out
+        if kind == NUMBER and not made.least <= slot.number <= made.most:
+            return False
+        self._append(self._present[i])
+        self._reserve(slot.size + 10)
+        out = self._out + self._used
+        if kind == NUMBER or kind == ENUM:
+            out = write_number(out, slot.number)
+        else:
+            if kind == BYTES or kind == TEXT:
+                out = write_number(out, slot.size)
+            memcpy(out, slot.text, slot.size)
+            out += slot.size
+        self._used = out - self._out
+        return True
+
+    cdef bint _clean(self, int i, Instruction* made, Slot* slot):
+        """A text through its steps and checks."""
+        cdef uint8_t* begin
+        cdef uint8_t* end
+        cdef int64_t characters, place
+        cdef uint8_t[10] length
+        cdef int length_size
+        self._append(self._present[i])
+        self._reserve(slot.size + 20)
+        # The text is written behind room for its length, whose own size is known only once the text is.
+        begin = self._out + self._used + 10
+        end = begin
+        if made.steps == 0:
+            memcpy(begin, slot.text, slot.size)
+            end += slot.size
+        else:
+            end = cleaned(slot.text, slot.text + slot.size, begin, made.steps)
+            if end == NULL:
+                self._used = self._spans[i]
+                return self._call(i)
+            if made.steps & TRIM:
+                while end > begin and is_space((end - 1)[0]):
+                    end -= 1
+                while begin < end and is_space(begin[0]):
+                    begin += 1
+            if begin == end:
+                self._used = self._spans[i]
+                return self._append(self._absent[i])
+        characters = length_of(begin, end, slot.is_ascii)
+        if not made.shortest <= characters <= made.longest:
+            return False
+        if made.ways and (characters > made.pattern_longest or not self._matches(made, begin, end)):
+            return False
+        if made.check == CITIZEN_ID and not is_citizen_id(begin, end - begin):
+            return False
+        if made.check == CREDIT_CODE and not is_credit_code(begin, end - begin):
+            return False
+        length_size = write_number(length, end - begin) - length
+        memcpy(self._out + self._used, length, length_size)
+        place = self._used + length_size
+        if self._out + place != begin:
+            memmove(self._out + place, begin, end - begin)
+        self._used = place + (end - begin)
+        return True
+
+    cdef bint _mask(self, int i, Instruction* made, Slot* slot):
+        """A text with its middle hidden; see `bus.pipeline.mapping.mask`."""
+        cdef bytes fill = self._fills[i]
+        cdef int64_t characters = length_of(slot.text, slot.text + slot.size, slot.is_ascii)
+        cdef int64_t hidden = characters - made.keep_start - made.keep_end
+        cdef int64_t head = 0, tail = 0, fill_size = PyBytes_GET_SIZE(fill), number
+        cdef uint8_t* out
+        if hidden > 0:
+            head = place_of(slot.text, slot.size, made.keep_start)
+            tail = slot.size - place_of(slot.text, slot.size, characters - made.keep_end)
+        else:
+            hidden = characters
+        if made.hidden:
+            hidden = made.hidden
+        self._append(self._present[i])
+        self._reserve(head + tail + hidden * fill_size + 10)
+        out = write_number(self._out + self._used, head + tail + hidden * fill_size)
+        memcpy(out, slot.text, head)
+        out += head
+        for number in range(hidden):
+            memcpy(out, PyBytes_AS_STRING(fill), fill_size)
+            out += fill_size
+        memcpy(out, slot.text + slot.size - tail, tail)
+        self._used = out + tail - self._out
+        return True
+
+    cdef bint _matches(self, Instruction* made, Bytes begin, Bytes end) noexcept nogil:
+        """Whether the whole text has the form of one of the ways."""
+        cdef int i
+        cdef Way* way
+        for i in range(made.ways):
+            way = &self._ways[made.first_way + i]
+            if matches(&self._items[way.first], way.items, begin, end):
+                return True
+        return False
+
+    cdef bint _call(self, int i):
+        """Let the reference make the field out of its sources; what repeats is remembered."""
+        cdef dict memo = self._memos[i]
+        cdef bytes taken = self._taken(self._call_slots[i])
+        made = memo.get(taken) if memo is not None else None
+        if made is None:
+            made = self._calls[i](taken)
+            if memo is not None and made is not None and len(memo) < MEMO_LIMIT:
+                memo[taken] = made
+        return self._append(made)
+
+    cdef bytes _taken(self, tuple slots):
+        """The encoded fields, one after the other."""
+        cdef Slot* slot
+        if len(slots) == 1:
+            slot = &self._slots[<int>slots[0]]
+            return PyBytes_FromStringAndSize(<const char*>slot.start, slot.end - slot.start)
+        parts = []
+        for each in slots:
+            slot = &self._slots[<int>each]
+            parts.append(PyBytes_FromStringAndSize(<const char*>slot.start, slot.end - slot.start))
+        return b"".join(parts)
+
+    cdef bint _agrees(self) noexcept:
+        """The rules over several fields; see `bus.pipeline.mapping.cross_rule`."""
+        cdef Slot number, other
+        if self._birth_id >= 0 and self._made(self._birth_id, &number, True) and is_citizen_id(number.text, number.size):
+            if self._made(self._birth_date, &other, False) and other.number != days_of(number.text + 6):
+                return False
+        if self._sex_id >= 0 and self._made(self._sex_id, &number, True) and is_citizen_id(number.text, number.size):
+            if self._made(self._sex, &other, True) and other.size == 1:
+                if other.text[0] == (50 if number.text[16] & 1 else 49):
+                    return False
+        return True
+
+    cdef bint _made(self, int i, Slot* found, bint is_text) noexcept:
+        """A field of the output; False if it is null."""
+        cdef Bytes p = self._out + self._spans[i]
+        cdef Bytes end = self._out + self._spans[i + 1]
+        cdef int null_at = self._target_null_at[i]
+        if null_at >= 0:
+            if p[0] == 2 * null_at:
+                return False
+            p += 1
+        read_number(&p, end, &found.number)
+        found.text, found.size = p, found.number if is_text else 0
+        return True
+
+
+def _flatten(node, list flat, list children):
+    """A tree of nodes as a list of them and a list of their children's numbers; its own number."""
+    number = len(flat)
+    flat.append(None)
+    inner = [_flatten(child, flat, children) for child in node.children]
+    flat[number] = (node.kind, node.null_at, len(children), len(inner), node.least, node.most)
+    children += inner
+    return number

@@ -1,0 +1,554 @@
+"""A mapping, or a view, as a program: what is read of a writer's records, an instruction for each field written.
+
+Compiled once per (writer schema, mapping or view), and immutable. The native interpreter runs it from bytes to bytes;
+what has no instruction of its own is a call to the reference for that field, which is remembered where values repeat.
+Whatever the interpreter gives up is the reference's, which stays the specification (bus/decisions/0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from fastavro import parse_schema
+from fastavro.read import LOGICAL_READERS
+
+from bus.catalogue.avro_type import AvroType, field_types
+from bus.catalogue.pattern import longest_text
+from bus.pipeline import avro_source
+from bus.pipeline.envelope import row_schema
+from bus.pipeline.mapping.field_rule import absent_value, compile_field
+from bus.pipeline.native.pattern import Item, simple_ways
+from bus.pipeline.reject import RejectedError
+from bus.wire import frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bus.catalogue.codelist import CodeList
+    from bus.catalogue.dataset import Dataset
+    from bus.catalogue.entity import Entity
+    from bus.catalogue.mapping import FieldRule
+    from bus.catalogue.mapping import Mapping as MappingResource
+    from bus.catalogue.view import View
+    from bus.pipeline.mapping.mask import Pseudonyms
+
+
+Call = Callable[[bytes], bytes | None]
+"""From encoded source fields to an encoded field, by the reference; None if it does not accept them."""
+
+_INT: Final = (-(2**31), 2**31 - 1)
+_LONG: Final = (-(2**63), 2**63 - 1)
+_DAY: Final = 86_400_000_000
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_RANGES: Final = {
+    "int-date": (_FIRST_DAY, _LAST_DAY),
+    "int-time-millis": (0, _DAY // 1000 - 1),
+    "long-time-micros": (0, _DAY - 1),
+    "long-timestamp-millis": (_FIRST_DAY * _DAY // 1000, (_LAST_DAY + 1) * _DAY // 1000 - 1),
+    "long-timestamp-micros": (_FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1),
+    "long-local-timestamp-millis": (_FIRST_DAY * _DAY // 1000, (_LAST_DAY + 1) * _DAY // 1000 - 1),
+    "long-local-timestamp-micros": (_FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1),
+}
+"""Numbers of which fastavro can make a date or a time: the years 1 to 9999, the hours 0 to 23."""
+
+_SIZES: Final = {"float": 4, "double": 8}
+_MOST_DECIMAL_BYTES: Final = 64
+_NO_LIMIT: Final = 2**62
+_MOST_MASKED: Final = 1_000_000
+_COPIED: Final = frozenset({"boolean", "bytes", "int", "long", "date", "time", "timestamp", "local-timestamp"})
+_PLAIN: Final = frozenset({"boolean", "number", "bytes"})
+_VERBATIM: Final = frozenset({"boolean", "number", "text", "bytes", "fixed", "enum"})
+_IMAGES: Final = frozenset({"op", "before", "after"})
+_NATIVE_STEPS: Final = frozenset({"nfkc", "trim", "upper", "lower"})
+
+
+class NotNativeError(Exception):
+    """The schema or the mapping has something that only the reference knows; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """How a value is read.
+
+    Attributes:
+        kind: null, boolean, number, text, bytes, fixed, enum, uuid, record, array or map.
+        null_at: the branch that is null, of a union of null and this; -1 without a union.
+        children: of a record its fields, of an array its item, of a map its key and its value.
+        least, most: of a number; the size of a fixed, the symbols of an enum, the longest bytes: `most`.
+    """
+
+    kind: str
+    null_at: int = -1
+    children: tuple[Node, ...] = ()
+    least: int = 0
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """How a field of the output is made.
+
+    Attributes:
+        operation: constant, copy, clean (a text through steps and checks), mask or call.
+        slots: its source fields, by their places in the row.
+        present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
+        absent: the whole field where the source has no value; None if the record is then rejected.
+        target_null_at: as of a node.
+        call: makes the whole field out of its encoded sources; None if the reference does not accept them.
+        memo: what the call made is remembered: its values repeat.
+        least, most: of a copied number.
+        steps: of a text, in any order: nfkc, trim, upper, lower.
+        shortest, longest: of a text, in characters.
+        pattern: the ways that a text may look; none for any.
+        pattern_longest: characters of the longest text that the pattern is tried on.
+        check: gb11643, gb32100 or empty.
+        keep_start, keep_end: of a mask, in characters.
+        fill: of a mask, a character in UTF-8.
+        hidden: of a mask, characters that stand for the hidden ones; 0 for as many as there were.
+    """
+
+    operation: str
+    slots: tuple[int, ...] = ()
+    present: bytes = b""
+    absent: bytes | None = None
+    target_null_at: int = -1
+    call: Call | None = None
+    memo: bool = False
+    least: int = 0
+    most: int = 0
+    steps: tuple[str, ...] = ()
+    shortest: int = 0
+    longest: int = _NO_LIMIT
+    pattern: tuple[tuple[Item, ...], ...] = ()
+    pattern_longest: int = _NO_LIMIT
+    check: str = ""
+    keep_start: int = 0
+    keep_end: int = 0
+    fill: bytes = b""
+    hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the interpreter runs.
+
+    Attributes:
+        head: the five bytes before what this writer wrote.
+        frame: the five bytes before what is made of it.
+        row: what the slots are read from: the `after` of a change, or the whole record.
+        instructions: one for each field of the output, in the order of its schema.
+        envelope: the fields of a change: `op`, `before`, `after` or empty for one that is read over; and its node.
+        ops: symbols of `op`.
+        delete: which of them is a deletion; those are the reference's.
+        key_slot: the field of the row that must be the record's key; -1 where only the reference can tell.
+        birth_rule, sex_rule: places, in the output, of the id number and what must agree with it; -1 without the rule.
+    """
+
+    head: bytes
+    frame: bytes
+    row: Node
+    instructions: tuple[Instruction, ...]
+    envelope: tuple[tuple[str, Node], ...] = ()
+    ops: int = 0
+    delete: int = -1
+    key_slot: int = -1
+    birth_rule: tuple[int, int] = (-1, -1)
+    sex_rule: tuple[int, int] = (-1, -1)
+
+    @property
+    def called(self) -> int:
+        """How many fields call the reference for every record."""
+        return sum(each.operation == "call" and not each.memo for each in self.instructions)
+
+
+def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the two ends
+    mapping: MappingResource,
+    entity: Entity,
+    dataset: Dataset,
+    codelists: Mapping[str, CodeList],
+    output_id: int,
+    writer_id: int,
+    writer: dict[str, Any],
+) -> Program:
+    """The program for a writer's changes.
+
+    Args:
+        mapping: a mapping that `bus validate` accepts.
+        entity: what it makes.
+        dataset: what it reads.
+        codelists: by name; those that the mapping names.
+        output_id: schema id of the entity's records.
+        writer_id: schema id of the changes.
+        writer: Avro schema of the changes, an envelope.
+
+    Raises:
+        NotNativeError: it has something that only the reference knows.
+    """
+    if dataset.spec.scope is not None:
+        raise NotNativeError("a scope")
+    try:
+        change = _inlined(parse_schema(writer), {}, frozenset())
+        target = _inlined(parse_schema(entity.spec.avro), {}, frozenset())
+        fields = {field["name"]: field["type"] for field in change["fields"]}
+        symbols = fields["op"]["symbols"]
+        source = _Source.of(_row_of(fields["after"]), field_types(row_schema(writer)))
+        if _row_of(fields["before"]) != source.row:
+            raise NotNativeError("two kinds of rows")
+        types = field_types(entity.spec.avro)
+        return Program(
+            head=frame(writer_id),
+            frame=frame(output_id),
+            envelope=tuple((name if name in _IMAGES else "", _node(declared)) for name, declared in fields.items()),
+            row=_node(source.row),
+            ops=len(symbols),
+            delete=symbols.index("d"),
+            key_slot=_key_slot(dataset.spec.key, source),
+            instructions=tuple(_instruction(field, mapping, types, source, codelists) for field in target["fields"]),
+            **_rules(mapping, types, {field["name"]: place for place, field in enumerate(target["fields"])}),
+        )
+    except NotNativeError:
+        raise
+    except Exception as error:  # noqa: BLE001  what cannot be compiled, the reference refuses record by record
+        raise NotNativeError(f"{type(error).__name__}: {error}") from None
+
+
+def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
+    view: View, hides: Pseudonyms, output: dict[str, Any], output_id: int, writer_id: int, writer: dict[str, Any]
+) -> Program:
+    """The program for an entity's records.
+
+    Args:
+        view: of the entity.
+        hides: its pseudonyms, by field.
+        output: Avro schema of the view's records.
+        output_id: its schema id.
+        writer_id: schema id of the entity's records.
+        writer: their Avro schema.
+
+    Raises:
+        NotNativeError: it has something that only the reference knows.
+    """
+    try:
+        source = _Source.of(_inlined(parse_schema(writer), {}, frozenset()), field_types(writer))
+        target = _inlined(parse_schema(output), {}, frozenset())
+        return Program(
+            head=frame(writer_id),
+            frame=frame(output_id),
+            row=_node(source.row),
+            instructions=tuple(_shown(field, view, hides, source) for field in target["fields"]),
+        )
+    except NotNativeError:
+        raise
+    except Exception as error:  # noqa: BLE001  as above
+        raise NotNativeError(f"{type(error).__name__}: {error}") from None
+
+
+def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source) -> Instruction:
+    """A field of a view."""
+    name = field["name"]
+    declared = source.declared(name)
+    null_at = _node(field["type"]).null_at
+    present = b"" if null_at < 0 else bytes([2 * (1 - null_at)])
+    absent = None if null_at < 0 else bytes([2 * null_at])
+    slots = (source.slots[name],)
+    if name in view.spec.masks:
+        if _node(declared).kind != "text" or _node(field["type"]).kind != "text":
+            raise NotNativeError("a mask of something else than a text")
+        mask = view.spec.masks[name]
+        if max(mask.keep_start, mask.keep_end, mask.length or 0) > _MOST_MASKED:
+            raise NotNativeError("a mask of very many characters")
+        return Instruction(
+            "mask",
+            slots,
+            present,
+            absent,
+            null_at,
+            keep_start=mask.keep_start,
+            keep_end=mask.keep_end,
+            fill=mask.fill.encode(),
+            hidden=mask.length or 0,
+        )
+    hide = hides.get(name)
+    if hide is None and _node(declared).kind in _VERBATIM and _is_same(declared, field["type"]):
+        least, most = _bounds(field["type"])
+        return Instruction("copy", slots, present, absent, null_at, least=least, most=most)
+    show = (lambda value: None if value is None else hide(value)) if hide else (lambda value: value)
+    write = avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
+    call = _call(name, (name,), source, lambda row: show(row[name]), write)
+    return Instruction("call", slots, present, absent, null_at, call)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether every value is the same bytes in both types.
+
+    A decimal is not: the number may stand in more or fewer bytes, and its scale may differ. Nor is a float: Python makes
+    a quiet NaN of one that signals.
+    """
+    kind, logical = encoding = _encoding(one)
+    if encoding != _encoding(other) or kind == "float" or logical == "decimal":
+        return False
+    return _node(one) == _node(other) and _symbols(one) == _symbols(other)
+
+
+def _bounds(declared: Any) -> tuple[int, int]:
+    """What a number of a type may be; a reader does not hold an int to its 32 bits, a writer does."""
+    return _INT if _encoding(declared)[0] == "int" else _LONG
+
+
+def _symbols(declared: Any) -> Any:
+    if isinstance(declared, list):
+        declared = next(branch for branch in declared if branch != "null")
+    return declared.get("symbols")
+
+
+def _row_of(declared: Any) -> dict[str, Any]:
+    if not isinstance(declared, list) or len(declared) != 2 or declared[0] != "null":
+        raise NotNativeError("a row that is not an optional record")
+    found: dict[str, Any] = declared[1]
+    if found["type"] != "record":
+        raise NotNativeError("a row that is not an optional record")
+    return found
+
+
+def _inlined(declared: Any, names: dict[str, Any], within: frozenset[str]) -> Any:
+    """A parsed schema with each use of a name replaced by what it names."""
+    if isinstance(declared, list):
+        return [_inlined(branch, names, within) if branch != "null" else branch for branch in declared]
+    if isinstance(declared, str):
+        if declared in within:
+            raise NotNativeError(f"{declared} holds itself")
+        return names.get(declared, {"type": declared})
+    made = dict(declared)
+    name = declared.get("name")
+    if declared["type"] == "record":
+        inside = within | {name}
+        made["fields"] = [{**field, "type": _inlined(field["type"], names, inside)} for field in declared["fields"]]
+    for part in ("items", "values"):
+        if part in declared:
+            made[part] = _inlined(declared[part], names, within)
+    if isinstance(declared["type"], dict | list):
+        raise NotNativeError("a type inside a type")
+    if name is not None:
+        names[name] = made
+    return made
+
+
+def _node(declared: Any) -> Node:
+    """How a value of an inlined type is read."""
+    if not isinstance(declared, list):
+        return _NODES.get(declared["type"], _unknown_node)(declared, -1)
+    if len(declared) != 2 or declared.count("null") != 1:
+        raise NotNativeError("a union of several types")
+    null_at = declared.index("null")
+    other = declared[1 - null_at]
+    return _NODES.get(other["type"], _unknown_node)(other, null_at)
+
+
+def _unknown_node(declared: Any, _: int) -> Node:
+    raise NotNativeError(f"the type {declared['type']}")
+
+
+def _plain_node(declared: Any, null_at: int) -> Node:
+    return Node(declared["type"], null_at)
+
+
+def _number_node(declared: Any, null_at: int) -> Node:
+    logical = f"{declared['type']}-{declared.get('logicalType')}"
+    if logical in LOGICAL_READERS and logical not in _RANGES:
+        raise NotNativeError(f"the logical type {logical}")
+    least, most = _RANGES.get(logical, _LONG)  # a reader does not hold an int to its 32 bits
+    return Node("number", null_at, (), least, most)
+
+
+def _real_node(declared: Any, null_at: int) -> Node:
+    return Node("fixed", null_at, (), 0, _SIZES[declared["type"]])
+
+
+def _enum_node(declared: Any, null_at: int) -> Node:
+    return Node("enum", null_at, (), 0, len(declared["symbols"]))
+
+
+def _record_node(declared: Any, null_at: int) -> Node:
+    return Node("record", null_at, tuple(_node(field["type"]) for field in declared["fields"]))
+
+
+def _text_node(declared: Any, null_at: int) -> Node:
+    kind = declared["type"]
+    logical = f"{kind}-{declared.get('logicalType')}"
+    if logical in LOGICAL_READERS and logical not in {"string-uuid", "bytes-decimal", "fixed-decimal"}:
+        raise NotNativeError(f"the logical type {logical}")
+    if kind == "string":
+        return Node("uuid" if logical == "string-uuid" else "text", null_at)
+    if kind == "bytes":
+        return Node("bytes", null_at, (), 0, _MOST_DECIMAL_BYTES if logical == "bytes-decimal" else _NO_LIMIT)
+    return Node("fixed", null_at, (), 0, int(declared["size"]))
+
+
+def _map_node(declared: Any, null_at: int) -> Node:
+    return Node("map", null_at, (Node("text"), _node(declared["values"])))
+
+
+def _array_node(declared: Any, null_at: int) -> Node:
+    item = _node(declared["items"])
+    if item.null_at < 0 and item.kind in {"null", "record", "fixed"}:
+        raise NotNativeError("items that may have no size")
+    return Node("array", null_at, (item,))
+
+
+_NODES: Final[dict[str, Callable[[Any, int], Node]]] = {
+    "null": _plain_node,
+    "boolean": _plain_node,
+    "int": _number_node,
+    "long": _number_node,
+    "float": _real_node,
+    "double": _real_node,
+    "string": _text_node,
+    "bytes": _text_node,
+    "fixed": _text_node,
+    "enum": _enum_node,
+    "record": _record_node,
+    "array": _array_node,
+    "map": _map_node,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The rows that are read."""
+
+    row: dict[str, Any]
+    slots: Mapping[str, int]
+    types: Mapping[str, AvroType]
+
+    @classmethod
+    def of(cls, row: dict[str, Any], types: Mapping[str, AvroType]) -> _Source:
+        return cls(row, {field["name"]: place for place, field in enumerate(row["fields"])}, types)
+
+    def declared(self, name: str) -> Any:
+        return self.row["fields"][self.slots[name]]["type"]
+
+
+def _key_slot(key: Sequence[str], source: _Source) -> int:
+    if len(key) != 1 or key[0] not in source.slots:
+        return -1
+    kind = _node(source.declared(key[0])).kind
+    if kind == "enum":
+        raise NotNativeError("a key that is an enum")
+    return source.slots[key[0]] if kind == "text" else -1
+
+
+def _instruction(
+    field: dict[str, Any],
+    mapping: MappingResource,
+    types: Mapping[str, AvroType],
+    source: _Source,
+    codelists: Mapping[str, CodeList],
+) -> Instruction:
+    name = field["name"]
+    write = avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
+    null_at = _node(field["type"]).null_at
+    rule = mapping.spec.fields.get(name)
+    if rule is None:
+        return Instruction("constant", present=write({}), target_null_at=null_at)
+    target = types[name]
+    make = compile_field(name, rule, [source.types.get(each) for each in rule.sources], target, codelists)
+    if rule.const is not None or not all(each in source.slots for each in rule.sources):
+        return Instruction("constant", present=write({name: make({})}), target_null_at=null_at)
+    common: dict[str, Any] = {
+        "slots": tuple(source.slots[each] for each in rule.sources),
+        "present": b"" if null_at < 0 else bytes([2 * (1 - null_at)]),
+        "absent": _absent(name, rule, target, write),
+        "target_null_at": null_at,
+        "call": _call(name, rule.sources, source, make, write),
+        "memo": bool(rule.codes or rule.date) or _repeats(source, rule),
+    }
+    if len(rule.sources) == 1 and rule.split is None:
+        declared = source.declared(rule.sources[0])
+        if _is_copy(rule, declared, field["type"], source.types[rule.sources[0]], target):
+            least, most = _bounds(field["type"])
+            return Instruction("copy", least=least, most=most, **common)
+        if _is_clean(rule, _node(declared), target):
+            return Instruction("clean", **_cleaning(rule), **common)
+    return Instruction("call", **common)
+
+
+def _repeats(source: _Source, rule: FieldRule) -> bool:
+    return all(source.types[name].name in {"enum", "boolean"} for name in rule.sources)
+
+
+def _absent(name: str, rule: FieldRule, target: AvroType, write: Callable[[Any], bytes]) -> bytes | None:
+    try:
+        return write({name: absent_value(name, rule, target)()})
+    except RejectedError:
+        return None
+
+
+def _call(
+    name: str,
+    sources: Sequence[str],
+    source: _Source,
+    make: Callable[[dict[str, Any]], Any],
+    write: Callable[[Any], bytes],
+) -> Call:
+    """From the encoded fields of the source to the encoded field, by the reference."""
+    fields = [{"name": each, "type": source.declared(each)} for each in sources]
+    read = avro_source.reader({"type": "record", "name": "some", "fields": fields}, 0)
+
+    def call(taken: bytes) -> bytes | None:
+        try:
+            return write({name: make(read(taken))})
+        except Exception:  # noqa: BLE001  the reference meets it again, and says what it is
+            return None
+
+    return call
+
+
+def _is_copy(rule: FieldRule, source: Any, target: Any, source_type: AvroType, target_type: AvroType) -> bool:
+    if target_type.name not in _COPIED or rule.codes is not None or _node(source).kind not in _PLAIN:
+        return False
+    if rule.timestamp is not None and source_type.name == "local-timestamp":
+        return False
+    if {source_type.name, target_type.name} <= {"int", "long"}:
+        return True
+    return source_type.name == target_type.name and _encoding(source) == _encoding(target)
+
+
+def _encoding(declared: Any) -> tuple[str, str]:
+    if isinstance(declared, list):
+        declared = next(branch for branch in declared if branch != "null")
+    return declared["type"], declared.get("logicalType", "")
+
+
+def _is_clean(rule: FieldRule, source: Node, target: AvroType) -> bool:
+    if source.kind != "text" or target.name != "string" or not _NATIVE_STEPS.issuperset(rule.steps):
+        return False
+    if rule.date or rule.timestamp or rule.number or rule.codes:
+        return False
+    return not {"upper", "lower"}.issubset(rule.steps) and (rule.pattern is None or bool(simple_ways(rule.pattern)))
+
+
+def _cleaning(rule: FieldRule) -> dict[str, Any]:
+    made: dict[str, Any] = {"steps": rule.steps, "check": rule.check or ""}
+    if rule.min_length is not None:
+        made["shortest"] = rule.min_length
+    if rule.max_length is not None:
+        made["longest"] = rule.max_length
+    if rule.pattern is not None:
+        made["pattern"], made["pattern_longest"] = simple_ways(rule.pattern), longest_text(rule.pattern)
+    return made
+
+
+def _rules(
+    mapping: MappingResource, types: Mapping[str, AvroType], places: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for rule in mapping.spec.rules:
+        name = "birth_rule" if rule.birth_date is not None else "sex_rule"
+        other = rule.birth_date or rule.sex or ""
+        wanted = "date" if rule.birth_date is not None else "string"
+        if name in found or types[rule.id].name != "string" or types[other].name != wanted:
+            raise NotNativeError(f"the rule {rule.rule}")
+        found[name] = (places[rule.id], places[other])
+    return found
