@@ -29,7 +29,8 @@ class NativeBuildHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         if version == "editable":
-            shutil.copy(made, Path(self.root) / place)
+            shutil.copy(made, f"{self.root}/{place}.new")
+            Path(f"{self.root}/{place}.new").replace(f"{self.root}/{place}")  # a bus that runs keeps the file it has
         else:
             build_data["force_include"][str(made)] = place
 

@@ -539,10 +539,13 @@ cdef class Interpreter:
             key: of the record; looked at by programs with a key's field.
             value: of the record.
         """
-        cdef Bytes p = <Bytes>PyBytes_AS_STRING(value)
-        cdef Bytes end = p + PyBytes_GET_SIZE(value)
+        cdef Bytes p, end
         cdef Slot* slot
         cdef int i
+        if key is None or value is None:
+            return None
+        p = <Bytes>PyBytes_AS_STRING(value)
+        end = p + PyBytes_GET_SIZE(value)
         if end - p < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
             return None
         p += 5

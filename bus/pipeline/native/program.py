@@ -193,9 +193,7 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
         target = _inlined(parse_schema(entity.spec.avro), {}, frozenset())
         fields = {field["name"]: field["type"] for field in change["fields"]}
         symbols = fields["op"]["symbols"]
-        source = _Source.of(_row_of(fields["after"]), field_types(row_schema(writer)))
-        if _row_of(fields["before"]) != source.row:
-            raise NotNativeError("two kinds of rows")
+        source = _Source.of(_row_of(fields), field_types(row_schema(writer)))
         types = field_types(entity.spec.avro)
         return Program(
             head=frame(writer_id),
@@ -283,8 +281,8 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
 def _is_same(one: Any, other: Any) -> bool:
     """Whether every value is the same bytes in both types.
 
-    A decimal is not: the number may stand in more or fewer bytes, and its scale may differ. Nor is a float: Python makes
-    a quiet NaN of one that signals.
+    A decimal is not: the number may stand in more or fewer bytes, and its scale may differ. Nor is a float: Python
+    makes a quiet NaN of one that signals.
     """
     kind, logical = encoding = _encoding(one)
     if encoding != _encoding(other) or kind == "float" or logical == "decimal":
@@ -303,13 +301,15 @@ def _symbols(declared: Any) -> Any:
     return declared.get("symbols")
 
 
-def _row_of(declared: Any) -> dict[str, Any]:
-    if not isinstance(declared, list) or len(declared) != 2 or declared[0] != "null":
+def _row_of(change: dict[str, Any]) -> dict[str, Any]:
+    """The one kind of rows that a change has, from the types of its fields."""
+    image = change["after"]
+    if not isinstance(image, list) or len(image) != 2 or image[0] != "null" or image[1]["type"] != "record":
         raise NotNativeError("a row that is not an optional record")
-    found: dict[str, Any] = declared[1]
-    if found["type"] != "record":
-        raise NotNativeError("a row that is not an optional record")
-    return found
+    if change["before"] != image:
+        raise NotNativeError("rows of two kinds")
+    row: dict[str, Any] = image[1]
+    return row
 
 
 def _inlined(declared: Any, names: dict[str, Any], within: frozenset[str]) -> Any:
