@@ -68,6 +68,9 @@ SCAN_POLL_MS: Final = 20
 """How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
 POLL_MS: Final = 200
 
+FRESH_MS: Final = 5
+"""How long a lane waits for what came since its consumer last asked: see `_polled`."""
+
 RECOMMIT_SECONDS: Final = 86_400.0
 """Offsets of quiet partitions are committed again: the broker forgets them after 7 days by default."""
 
@@ -234,9 +237,7 @@ class LaneLoop:
                     await self._adopt(lane, work)
                 filling = lane.routing is not None and lane.routing.is_filling
                 redrive = lane.redrives.pending(commands, time.time()) if lane.redrives and commands else None
-                polled = await lane.consumer.getmany(
-                    timeout_ms=SCAN_POLL_MS if filling or redrive else POLL_MS, max_records=MAX_RECORDS
-                )
+                polled = await _polled(lane.consumer, SCAN_POLL_MS if filling or redrive else POLL_MS)
                 if polled:
                     await self._pace(waiting_since, len(lane.positions), *await self._step(lane, polled))
                     waiting_since = time.monotonic()
@@ -388,6 +389,20 @@ class _Opened:
     def batch(self) -> OutputBatch:
         """The outputs of a transaction, none so far."""
         return OutputBatch(transaction.MAX_TOPICS if self.most_topics > transaction.MAX_TOPICS else None)
+
+
+async def _polled(consumer: Any, timeout_ms: int) -> dict[Any, list[InputRecord]]:
+    """The next records, by partition.
+
+    What is at hand was asked for at the end of the last transaction, and says what there was then, on as few partitions
+    as had something first. Without looking again, everything that came while the lane waited for its pace would wait
+    for one more transaction.
+    """
+    polled: dict[Any, list[InputRecord]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=MAX_RECORDS)
+    if room := MAX_RECORDS - sum(map(len, polled.values())) if polled else 0:
+        for place, more in (await consumer.getmany(timeout_ms=FRESH_MS, max_records=room)).items():
+            polled.setdefault(place, []).extend(more)
+    return polled
 
 
 def _slices(records: Sequence[InputRecord], size: int) -> Iterator[Sequence[InputRecord]]:
