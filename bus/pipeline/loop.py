@@ -272,7 +272,7 @@ class LaneLoop:
             await self._commit(lane, kept, {})
         lane.stage, lane.most_topics = lane.routing.stage, lane.routing.most_topics
 
-    async def _step(self, lane: _Opened, polled: dict[Any, Sequence[InputRecord]]) -> tuple[int, int]:
+    async def _step(self, lane: _Opened, polled: Mapping[Any, Sequence[InputRecord]]) -> tuple[int, int]:
         """Take what was polled through the stage; how many records, and how many batches the last transaction had."""
         batch, offsets = lane.batch(), dict[Any, int]()
         for place, records in polled.items():
@@ -391,14 +391,14 @@ class _Opened:
         return OutputBatch(transaction.MAX_TOPICS if self.most_topics > transaction.MAX_TOPICS else None)
 
 
-async def _polled(consumer: Any, timeout_ms: int) -> dict[Any, list[InputRecord]]:
+async def _polled(consumer: Any, timeout_ms: int) -> dict[Any, list[Any]]:
     """The next records, by partition.
 
     What is at hand was asked for at the end of the last transaction, and says what there was then, on as few partitions
     as had something first. Without looking again, everything that came while the lane waited for its pace would wait
     for one more transaction.
     """
-    polled: dict[Any, list[InputRecord]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=MAX_RECORDS)
+    polled: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=MAX_RECORDS)
     if room := MAX_RECORDS - sum(map(len, polled.values())) if polled else 0:
         for place, more in (await consumer.getmany(timeout_ms=FRESH_MS, max_records=room)).items():
             polled.setdefault(place, []).extend(more)
