@@ -44,7 +44,6 @@ def compiled(root: Path, folder: Path) -> Path | None:
     from Cython.Build import cythonize  # noqa: PLC0415  needed only where something is built
     from setuptools import Distribution, Extension  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
-    from setuptools.errors import BaseError  # noqa: PLC0415
 
     source = str(root / (MODULE.replace(".", "/") + ".pyx"))
     extension = Extension(MODULE, [source], extra_compile_args=["-O3"])
@@ -53,7 +52,7 @@ def compiled(root: Path, folder: Path) -> Path | None:
     command.ensure_finalized()
     try:
         command.run()
-    except BaseError as error:
+    except Exception as error:  # noqa: BLE001  setuptools and distutils each have a class of their own for it
         sys.stderr.write(f"not compiled, so the bus runs its reference in Python: {error}\n")
         return None
     return Path(command.get_ext_fullpath(MODULE))
