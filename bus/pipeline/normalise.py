@@ -15,7 +15,7 @@ from bus.pipeline import native
 from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
 from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.envelope import row_schema
-from bus.pipeline.native.program import NotNativeError
+from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.open_rejects import Entry, Verdict
 from bus.pipeline.record import Output
 from bus.pipeline.reject import Reject

@@ -18,7 +18,7 @@ from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import decoder
 from bus.pipeline.memory import pack, unpack
-from bus.pipeline.native.program import NotNativeError
+from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro import parse_schema
-from fastavro.read import LOGICAL_READERS
 
 from bus.catalogue.avro_type import AvroType, field_types
 from bus.catalogue.pattern import longest_text
 from bus.pipeline import avro_source
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
+from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node
 from bus.pipeline.native.pattern import Item, simple_ways
 from bus.pipeline.reject import RejectedError
 from bus.wire import frame
@@ -39,51 +39,12 @@ Call = Callable[[bytes], bytes | None]
 """From encoded source fields to an encoded field, by the reference; None if it does not accept them."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
-_LONG: Final = (-(2**63), 2**63 - 1)
-_DAY: Final = 86_400_000_000
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-_RANGES: Final = {
-    "int-date": (_FIRST_DAY, _LAST_DAY),
-    "int-time-millis": (0, _DAY // 1000 - 1),
-    "long-time-micros": (0, _DAY - 1),
-    "long-timestamp-millis": (_FIRST_DAY * _DAY // 1000, (_LAST_DAY + 1) * _DAY // 1000 - 1),
-    "long-timestamp-micros": (_FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1),
-    "long-local-timestamp-millis": (_FIRST_DAY * _DAY // 1000, (_LAST_DAY + 1) * _DAY // 1000 - 1),
-    "long-local-timestamp-micros": (_FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1),
-}
-"""Numbers of which fastavro can make a date or a time: the years 1 to 9999, the hours 0 to 23."""
-
-_SIZES: Final = {"float": 4, "double": 8}
-_MOST_DECIMAL_BYTES: Final = 64
-_NO_LIMIT: Final = 2**62
 _MOST_MASKED: Final = 1_000_000
 _COPIED: Final = frozenset({"boolean", "bytes", "int", "long", "date", "time", "timestamp", "local-timestamp"})
 _PLAIN: Final = frozenset({"boolean", "number", "bytes"})
 _VERBATIM: Final = frozenset({"boolean", "number", "text", "bytes", "fixed", "enum"})
 _IMAGES: Final = frozenset({"op", "before", "after"})
 _NATIVE_STEPS: Final = frozenset({"nfkc", "trim", "upper", "lower"})
-
-
-class NotNativeError(Exception):
-    """The schema or the mapping has something that only the reference knows; says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """How a value is read.
-
-    Attributes:
-        kind: null, boolean, number, text, bytes, fixed, enum, uuid, record, array or map.
-        null_at: the branch that is null, of a union of null and this; -1 without a union.
-        children: of a record its fields, of an array its item, of a map its key and its value.
-        least, most: of a number; the size of a fixed, the symbols of an enum, the longest bytes: `most`.
-    """
-
-    kind: str
-    null_at: int = -1
-    children: tuple[Node, ...] = ()
-    least: int = 0
-    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +81,9 @@ class Instruction:
     most: int = 0
     steps: tuple[str, ...] = ()
     shortest: int = 0
-    longest: int = _NO_LIMIT
+    longest: int = NO_LIMIT
     pattern: tuple[tuple[Item, ...], ...] = ()
-    pattern_longest: int = _NO_LIMIT
+    pattern_longest: int = NO_LIMIT
     check: str = ""
     keep_start: int = 0
     keep_end: int = 0
@@ -189,8 +150,8 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
     if dataset.spec.scope is not None:
         raise NotNativeError("a scope")
     try:
-        change = _inlined(parse_schema(writer), {}, frozenset())
-        target = _inlined(parse_schema(entity.spec.avro), {}, frozenset())
+        change = inlined(parse_schema(writer))
+        target = inlined(parse_schema(entity.spec.avro))
         fields = {field["name"]: field["type"] for field in change["fields"]}
         symbols = fields["op"]["symbols"]
         source = _Source.of(_row_of(fields), field_types(row_schema(writer)))
@@ -198,8 +159,8 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
         return Program(
             head=frame(writer_id),
             frame=frame(output_id),
-            envelope=tuple((name if name in _IMAGES else "", _node(declared)) for name, declared in fields.items()),
-            row=_node(source.row),
+            envelope=tuple((name if name in _IMAGES else "", node(declared)) for name, declared in fields.items()),
+            row=node(source.row),
             ops=len(symbols),
             delete=symbols.index("d"),
             key_slot=_key_slot(dataset.spec.key, source),
@@ -229,12 +190,12 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
         NotNativeError: it has something that only the reference knows.
     """
     try:
-        source = _Source.of(_inlined(parse_schema(writer), {}, frozenset()), field_types(writer))
-        target = _inlined(parse_schema(output), {}, frozenset())
+        source = _Source.of(inlined(parse_schema(writer)), field_types(writer))
+        target = inlined(parse_schema(output))
         return Program(
             head=frame(writer_id),
             frame=frame(output_id),
-            row=_node(source.row),
+            row=node(source.row),
             instructions=tuple(_shown(field, view, hides, source) for field in target["fields"]),
         )
     except NotNativeError:
@@ -247,12 +208,12 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
     """A field of a view."""
     name = field["name"]
     declared = source.declared(name)
-    null_at = _node(field["type"]).null_at
+    null_at = node(field["type"]).null_at
     present = b"" if null_at < 0 else bytes([2 * (1 - null_at)])
     absent = None if null_at < 0 else bytes([2 * null_at])
     slots = (source.slots[name],)
     if name in view.spec.masks:
-        if _node(declared).kind != "text" or _node(field["type"]).kind != "text":
+        if node(declared).kind != "text" or node(field["type"]).kind != "text":
             raise NotNativeError("a mask of something else than a text")
         mask = view.spec.masks[name]
         if max(mask.keep_start, mask.keep_end, mask.length or 0) > _MOST_MASKED:
@@ -269,7 +230,7 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
             hidden=mask.length or 0,
         )
     hide = hides.get(name)
-    if hide is None and _node(declared).kind in _VERBATIM and _is_same(declared, field["type"]):
+    if hide is None and node(declared).kind in _VERBATIM and _is_same(declared, field["type"]):
         least, most = _bounds(field["type"])
         return Instruction("copy", slots, present, absent, null_at, least=least, most=most)
     show = (lambda value: None if value is None else hide(value)) if hide else (lambda value: value)
@@ -287,12 +248,12 @@ def _is_same(one: Any, other: Any) -> bool:
     kind, logical = encoding = _encoding(one)
     if encoding != _encoding(other) or kind == "float" or logical == "decimal":
         return False
-    return _node(one) == _node(other) and _symbols(one) == _symbols(other)
+    return node(one) == node(other) and _symbols(one) == _symbols(other)
 
 
 def _bounds(declared: Any) -> tuple[int, int]:
     """What a number of a type may be; a reader does not hold an int to its 32 bits, a writer does."""
-    return _INT if _encoding(declared)[0] == "int" else _LONG
+    return _INT if _encoding(declared)[0] == "int" else LONG
 
 
 def _symbols(declared: Any) -> Any:
@@ -310,108 +271,6 @@ def _row_of(change: dict[str, Any]) -> dict[str, Any]:
         raise NotNativeError("rows of two kinds")
     row: dict[str, Any] = image[1]
     return row
-
-
-def _inlined(declared: Any, names: dict[str, Any], within: frozenset[str]) -> Any:
-    """A parsed schema with each use of a name replaced by what it names."""
-    if isinstance(declared, list):
-        return [_inlined(branch, names, within) if branch != "null" else branch for branch in declared]
-    if isinstance(declared, str):
-        if declared in within:
-            raise NotNativeError(f"{declared} holds itself")
-        return names.get(declared, {"type": declared})
-    made = dict(declared)
-    name = declared.get("name")
-    if declared["type"] == "record":
-        inside = within | {name}
-        made["fields"] = [{**field, "type": _inlined(field["type"], names, inside)} for field in declared["fields"]]
-    for part in ("items", "values"):
-        if part in declared:
-            made[part] = _inlined(declared[part], names, within)
-    if isinstance(declared["type"], dict | list):
-        raise NotNativeError("a type inside a type")
-    if name is not None:
-        names[name] = made
-    return made
-
-
-def _node(declared: Any) -> Node:
-    """How a value of an inlined type is read."""
-    if not isinstance(declared, list):
-        return _NODES.get(declared["type"], _unknown_node)(declared, -1)
-    if len(declared) != 2 or declared.count("null") != 1:
-        raise NotNativeError("a union of several types")
-    null_at = declared.index("null")
-    other = declared[1 - null_at]
-    return _NODES.get(other["type"], _unknown_node)(other, null_at)
-
-
-def _unknown_node(declared: Any, _: int) -> Node:
-    raise NotNativeError(f"the type {declared['type']}")
-
-
-def _plain_node(declared: Any, null_at: int) -> Node:
-    return Node(declared["type"], null_at)
-
-
-def _number_node(declared: Any, null_at: int) -> Node:
-    logical = f"{declared['type']}-{declared.get('logicalType')}"
-    if logical in LOGICAL_READERS and logical not in _RANGES:
-        raise NotNativeError(f"the logical type {logical}")
-    least, most = _RANGES.get(logical, _LONG)  # a reader does not hold an int to its 32 bits
-    return Node("number", null_at, (), least, most)
-
-
-def _real_node(declared: Any, null_at: int) -> Node:
-    return Node("fixed", null_at, (), 0, _SIZES[declared["type"]])
-
-
-def _enum_node(declared: Any, null_at: int) -> Node:
-    return Node("enum", null_at, (), 0, len(declared["symbols"]))
-
-
-def _record_node(declared: Any, null_at: int) -> Node:
-    return Node("record", null_at, tuple(_node(field["type"]) for field in declared["fields"]))
-
-
-def _text_node(declared: Any, null_at: int) -> Node:
-    kind = declared["type"]
-    logical = f"{kind}-{declared.get('logicalType')}"
-    if logical in LOGICAL_READERS and logical not in {"string-uuid", "bytes-decimal", "fixed-decimal"}:
-        raise NotNativeError(f"the logical type {logical}")
-    if kind == "string":
-        return Node("uuid" if logical == "string-uuid" else "text", null_at)
-    if kind == "bytes":
-        return Node("bytes", null_at, (), 0, _MOST_DECIMAL_BYTES if logical == "bytes-decimal" else _NO_LIMIT)
-    return Node("fixed", null_at, (), 0, int(declared["size"]))
-
-
-def _map_node(declared: Any, null_at: int) -> Node:
-    return Node("map", null_at, (Node("text"), _node(declared["values"])))
-
-
-def _array_node(declared: Any, null_at: int) -> Node:
-    item = _node(declared["items"])
-    if item.null_at < 0 and item.kind in {"null", "record", "fixed"}:
-        raise NotNativeError("items that may have no size")
-    return Node("array", null_at, (item,))
-
-
-_NODES: Final[dict[str, Callable[[Any, int], Node]]] = {
-    "null": _plain_node,
-    "boolean": _plain_node,
-    "int": _number_node,
-    "long": _number_node,
-    "float": _real_node,
-    "double": _real_node,
-    "string": _text_node,
-    "bytes": _text_node,
-    "fixed": _text_node,
-    "enum": _enum_node,
-    "record": _record_node,
-    "array": _array_node,
-    "map": _map_node,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +292,7 @@ class _Source:
 def _key_slot(key: Sequence[str], source: _Source) -> int:
     if len(key) != 1 or key[0] not in source.slots:
         return -1
-    kind = _node(source.declared(key[0])).kind
+    kind = node(source.declared(key[0])).kind
     if kind == "enum":
         raise NotNativeError("a key that is an enum")
     return source.slots[key[0]] if kind == "text" else -1
@@ -448,7 +307,7 @@ def _instruction(
 ) -> Instruction:
     name = field["name"]
     write = avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
-    null_at = _node(field["type"]).null_at
+    null_at = node(field["type"]).null_at
     rule = mapping.spec.fields.get(name)
     if rule is None:
         return Instruction("constant", present=write({}), target_null_at=null_at)
@@ -469,7 +328,7 @@ def _instruction(
         if _is_copy(rule, declared, field["type"], source.types[rule.sources[0]], target):
             least, most = _bounds(field["type"])
             return Instruction("copy", least=least, most=most, **common)
-        if _is_clean(rule, _node(declared), target):
+        if _is_clean(rule, node(declared), target):
             return Instruction("clean", **_cleaning(rule), **common)
     return Instruction("call", **common)
 
@@ -506,7 +365,7 @@ def _call(
 
 
 def _is_copy(rule: FieldRule, source: Any, target: Any, source_type: AvroType, target_type: AvroType) -> bool:
-    if target_type.name not in _COPIED or rule.codes is not None or _node(source).kind not in _PLAIN:
+    if target_type.name not in _COPIED or rule.codes is not None or node(source).kind not in _PLAIN:
         return False
     if rule.timestamp is not None and source_type.name == "local-timestamp":
         return False

@@ -13,7 +13,8 @@ from bus.pipeline.codec import Decoders, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_projection
-from bus.pipeline.native.program import NotNativeError, Program, compile_mapping_program, compile_view_program
+from bus.pipeline.native.nodes import NotNativeError
+from bus.pipeline.native.program import Program, compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import OpenRejects
 from bus.wire import MAX_RECORD_BYTES, frame

@@ -27,8 +27,9 @@ from bus.pipeline.mapping.check_digits import (
 from bus.pipeline.mapping.cross_rule import compile_cross_rule
 from bus.pipeline.mapping.mask import compile_mask
 from bus.pipeline.mapping.text import compile_steps
+from bus.pipeline.native.nodes import Node
 from bus.pipeline.native.pattern import simple_ways
-from bus.pipeline.native.program import Instruction, Node, Program
+from bus.pipeline.native.program import Instruction, Program
 from bus.pipeline.reject import RejectedError
 from bus.wire import frame
 from tests.property.pipeline.native_mappings import Raw
