@@ -45,6 +45,7 @@ def test_the_wheel_alone_validates_and_runs_the_demo(tmp_path: Path) -> None:
 
     bus = python.with_name("bus")
     assert Path(run(python, "-c", "import bus; print(bus.__file__)", cwd=empty)).is_relative_to(tmp_path)
+    run(python, "-c", "from bus.pipeline import native; assert native.is_built()", cwd=empty)
     assert "validate" in run(bus, "--help", cwd=empty)
     told = json.loads(run(bus, "validate", "--json", cwd=empty))
     assert (told["findings"], Path(told["folder"]).is_relative_to(tmp_path)) == ([], True)
