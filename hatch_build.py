@@ -13,7 +13,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "bus.pipeline.native._core"
+PACKAGE = "bus/pipeline/native"
+"""Where the modules in Cython are."""
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
@@ -22,37 +23,51 @@ class NativeBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the wheel, which is for this platform then; for an editable installation beside the sources."""
         self._folder = TemporaryDirectory()
-        made = compiled(Path(self.root), Path(self._folder.name))
-        if made is None:
-            return
-        place = f"{MODULE.replace('.', '/').rpartition('/')[0]}/{made.name}"
-        build_data["pure_python"] = False
-        build_data["infer_tag"] = True
-        if version == "editable":
-            shutil.copy(made, f"{self.root}/{place}.new")
-            Path(f"{self.root}/{place}.new").replace(f"{self.root}/{place}")  # a bus that runs keeps the file it has
-        else:
-            build_data["force_include"][str(made)] = place
+        for made in compiled(Path(self.root), Path(self._folder.name)):
+            place = f"{PACKAGE}/{made.name}"
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
+            if version == "editable":
+                put(made, Path(self.root) / place)
+            else:
+                build_data["force_include"][str(made)] = place
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002  the hook's
         """The compiled file is in the wheel now."""
         self._folder.cleanup()
 
 
-def compiled(root: Path, folder: Path) -> Path | None:
-    """The compiled module, made in a folder; None where it cannot be."""
+def compiled(root: Path, folder: Path) -> list[Path]:
+    """The compiled modules, made in a folder; none where they cannot be, for they are of use together only."""
     from Cython.Build import cythonize  # noqa: PLC0415  needed only where something is built
     from setuptools import Distribution, Extension  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
-    source = str(root / (MODULE.replace(".", "/") + ".pyx"))
-    extension = Extension(MODULE, [source], extra_compile_args=["-O3"])
-    command = build_ext(Distribution({"ext_modules": cythonize([extension], build_dir=str(folder), quiet=True)}))
+    extensions = [
+        Extension(f"{PACKAGE.replace('/', '.')}.{source.stem}", [str(source)], extra_compile_args=["-O3"])
+        for source in sorted((root / PACKAGE).glob("*.pyx"))
+    ]
+    made = cythonize(extensions, build_dir=str(folder), include_path=[str(root)], quiet=True)
+    command = build_ext(Distribution({"ext_modules": made}))
     command.build_lib, command.build_temp = str(folder), str(folder)
     command.ensure_finalized()
     try:
         command.run()
     except Exception as error:  # noqa: BLE001  setuptools and distutils each have a class of their own for it
         sys.stderr.write(f"not compiled, so the bus runs its reference in Python: {error}\n")
-        return None
-    return Path(command.get_ext_fullpath(MODULE))
+        return []
+    return [Path(command.get_ext_fullpath(extension.name)) for extension in extensions]
+
+
+def put(made: Path, place: Path) -> None:
+    """Put a compiled module in its place, at once: a bus that runs keeps the file that it has."""
+    new = place.with_name(f"{place.name}.new")
+    shutil.copy(made, new)
+    new.replace(place)
+
+
+if __name__ == "__main__":  # compile in place, after a change of the sources: python hatch_build.py
+    with TemporaryDirectory() as folder:
+        root = Path(__file__).parent.resolve()
+        for module in compiled(root, Path(folder)):
+            put(module, root / PACKAGE / module.name)
