@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bus.bench.copies import Resource
+
 ADAPTER: Final = "bench-dumps"
 DATASET: Final = "bench.dumped"
 COLUMNS: Final = ("id", "name", "sex", "birth", "address", "phone", "division", "updated")
@@ -36,20 +38,16 @@ class Dumped:
     peak_mb: float
 
 
-def write_workspace(target: Path) -> None:
+def resource() -> Resource:
     """The dataset of the dumps."""
-    target.write_text(
-        f"""kind: Dataset
-metadata: {{name: {DATASET}, title: bench}}
-spec:
-  department: bench
-  source: {{adapter: files, config: {ADAPTER}, name: people}}
-  key: [id]
-  share: {{type: unconditional}}
-  update: {{within: 1d}}
-""",
-        encoding="utf-8",
-    )
+    spec = {
+        "department": "bench",
+        "source": {"adapter": "files", "config": ADAPTER, "name": "people"},
+        "key": ["id"],
+        "share": {"type": "unconditional"},
+        "update": {"within": "1d"},
+    }
+    return {"kind": "Dataset", "metadata": {"name": DATASET, "title": "bench"}, "spec": spec}
 
 
 def _configuration(folder: Path) -> dict[str, Any]:

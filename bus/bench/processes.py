@@ -73,6 +73,14 @@ class Measured:
             raise MeasuredProcessError("\n".join(told.splitlines()[-4:]), where=str(self._log))
         return text in told
 
+    def lives(self) -> bool:
+        """True.
+
+        Raises:
+            MeasuredProcessError: it has ended.
+        """
+        return self.said("")
+
     def __enter__(self) -> Self:
         """It runs."""
         return self

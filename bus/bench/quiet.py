@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from ruamel.yaml import YAML
-
 from bus import wire
+from bus.bench.batches import Record, send
+from bus.bench.copies import Name, dataset_entity_mapping
 from bus.bench.events import LIGHT_ROW, changes, headers
+from bus.bench.latency import READ_SELDOM, written_at
 from bus.kafka import clients
 from bus.kafka.registry_client import SchemaRegistry
-from bus.pipeline import transaction
 from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
-from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from bus.bench.copies import Resource
     from bus.config import Settings
 
 SLICES: Final = 20
@@ -33,12 +31,8 @@ TIMED_EVERY: Final = 7
 """Every seventh dataset is timed. A reader of all the shared topics, each of which every one of its requests names,
 took more of the broker than the worker did; no subscriber is like that."""
 
-READ_SELDOM: Final = {"fetch_min_bytes": 1 << 20, "fetch_max_wait_ms": 100}
-"""So that the reader's requests, which name all that is timed, do not load the broker; up to 0.1 s is its own."""
-
 QUIET_SECONDS: Final = 3.0
 WARM_SECONDS: Final = 120.0
-COPIED: Final = ("Dataset", "Entity", "Mapping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,7 @@ class Quiet:
         datasets: how many, an event a second each.
         worker_cores, broker_cores: CPU-seconds a second.
         events: how many were timed.
-        p50, p99: from `ce_time` to a reader of the shared topics, milliseconds.
+        p50, p99, p999: from `ce_time` to a reader of the shared topics, milliseconds.
         peak_mb: largest resident size of the worker, MB.
         warm_up: seconds until each timed dataset's first event had come through, and none was older than a second.
     """
@@ -60,47 +54,19 @@ class Quiet:
     events: int
     p50: float
     p99: float
+    p999: float
     peak_mb: float
     warm_up: float
 
 
-def dataset_name(number: int) -> str:
+def resources(count: int) -> list[Resource]:
+    """So many copies of the bench's dataset, entity and mapping, of one partition each."""
+    return [each for number in range(count) for each in dataset_entity_mapping(name(number), partitions=1)]
+
+
+def name(number: int) -> Name:
     """Of one of the quiet datasets."""
-    return f"bench.quiet-{number:04}"
-
-
-def entity_name(number: int) -> str:
-    """Of what it is mapped to."""
-    return f"bench.quiet_{number:04}"
-
-
-def write_workspace(bench: Path, target: Path, datasets: int) -> None:
-    """Make a file of so many copies of the bench's dataset, entity and mapping, of one partition each."""
-    yaml = YAML(typ="safe")
-    kept = [each for each in yaml.load_all(bench) if each["kind"] in COPIED]
-    made = [_renamed(each, number) for number in range(datasets) for each in kept]
-    yaml.dump_all(made, target)
-
-
-def _renamed(resource: dict[str, Any], number: int) -> dict[str, Any]:
-    spec = dict(resource["spec"])
-    match resource["kind"]:
-        case "Dataset":
-            name = dataset_name(number)
-            spec |= {"partitions": 1, "source": spec["source"] | {"name": f"public.people_{number}"}}
-        case "Entity":
-            name = entity_name(number)
-            schema = spec["schema"] | {"name": name.removeprefix("bench."), "namespace": "bench"}
-            spec |= {"partitions": 1, "schema": schema}
-        case _:
-            name = f"bench-quiet-{number:04}"
-            spec |= {"dataset": dataset_name(number), "entity": entity_name(number)}
-    return {"kind": resource["kind"], "metadata": resource["metadata"] | {"name": name}, "spec": spec}
-
-
-def written_at(record: Any) -> float:
-    """When a record's change was written, by its `ce_time`: seconds since 1970."""
-    return wire.micros(dict(record.headers)["ce_time"].decode()) / 1e6
+    return Name(f"quiet-{number:04}")
 
 
 class Trickle:
@@ -146,7 +112,7 @@ class Trickle:
         ready = list(changes(2_000, LIGHT_ROW))
         # Idempotent only: the worker is measured here, not the writer's promises.
         producer = clients.producer(self._settings.kafka)
-        topics = [wire.raw_topic(dataset_name(dataset)) for dataset in datasets]
+        topics = [wire.raw_topic(name(dataset).dataset) for dataset in datasets]
         async with clients.started(producer, self._settings.kafka):
             await asyncio.gather(*map(producer.partitions_for, topics))
             begun = time.monotonic()
@@ -157,16 +123,16 @@ class Trickle:
                 outputs = []
                 for dataset in datasets[tick % SLICES :: SLICES]:
                     key, event = ready[(tick + dataset) % len(ready)]
-                    made = headers(tick, dataset_name(dataset), time.time())
-                    topic = wire.raw_topic(dataset_name(dataset))
-                    outputs.append(Output(topic, 0, key, encoders[dataset](event), made))
-                await asyncio.gather(*await transaction.send(producer, outputs, int(time.time() * 1000)))
+                    made = headers(tick, name(dataset).dataset, time.time())
+                    topic = wire.raw_topic(name(dataset).dataset)
+                    outputs.append(Record(topic, 0, key, encoders[dataset](event), made))
+                await asyncio.gather(*await send(producer, outputs, int(time.time() * 1000)))
 
     async def _read(self, writing: asyncio.Task[None]) -> None:
         reader = clients.consumer(self._settings.kafka, auto_offset_reset="latest", **READ_SELDOM)
         async with clients.started(reader, self._settings.kafka):
             clients.fetch_together(reader)
-            topics = [wire.shared_topic(entity_name(number)) for number in self._timed]
+            topics = [wire.shared_topic(name(number).entity) for number in self._timed]
             reader.assign([clients.TopicPartition(topic, 0) for topic in topics])
             quiet_since = time.monotonic()
             while not writing.done() or time.monotonic() - quiet_since < QUIET_SECONDS:
@@ -183,5 +149,5 @@ class Trickle:
 
 
 async def _encoder(registry: SchemaRegistry, number: int) -> Any:
-    schema = envelope_schema(dataset_name(number), LIGHT_ROW)
-    return encoder(await registry.register(wire.subject(wire.raw_topic(dataset_name(number))), schema), schema)
+    schema = envelope_schema(name(number).dataset, LIGHT_ROW)
+    return encoder(await registry.register(wire.subject(wire.raw_topic(name(number).dataset)), schema), schema)

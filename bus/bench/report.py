@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import datetime as dt
+import json
 import statistics
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rich.console import Console
 from rich.table import Table
 
-from bus import __version__
+from bus.bench.latency import Latency
+from bus.bench.machine import notes
 from bus.bench.quiet import Quiet
-from bus.bench.scenario import Latency, Throughput
+from bus.bench.ratios import Ratio, ratios
+from bus.bench.throughput import Throughput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from bus.bench.dumps import Dumped
+    from bus.bench.run import Wish
+
+
+PAPER_COLUMNS: Final = 160
+"""Of tables that go to a file or to another program."""
 
 
 @dataclass(slots=True)
 class Results:
-    """All runs, and the machine that they ran on."""
+    """All runs, the machine that they ran on, and what was asked for."""
 
     machine: dict[str, Any]
-    records: int
+    asked: dict[str, Any]
+    began: str
     throughput: list[Throughput] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
     dumps: list[Dumped] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
 
     @classmethod
-    def of_this_machine(cls, records: int) -> Self:
+    def of_this_machine(cls, wish: Wish) -> Self:
         """Nothing measured yet."""
-        machine = {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "shuniu": __version__,
-            "broker": "embedded Apache Kafka 4.3.1, same machine",
-            "records": "headers on, CRC checked, no compression, exactly once",
-        }
-        return cls(machine, records)
+        return cls(notes(), asdict(wish), dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
 
     def add(self, run: Throughput | Latency | Dumped | Quiet) -> None:
         """Take a run in, and tell it, so that a long bench shows life."""
@@ -53,7 +54,7 @@ class Results:
             told = f"{run.name}: {run.rate:,.0f} records/s, {run.worker_cpu:.1f} CPU-s per million"
         elif isinstance(run, Latency):
             self.latency.append(run)
-            told = f"{run.name}: p50 {run.p50:.0f} ms, p99 {run.p99:.0f} ms"
+            told = f"{run.name}: p50 {run.p50:.0f} ms, p99 {run.p99:.0f} ms, p99.9 {run.p999:.0f} ms"
         elif isinstance(run, Quiet):
             self.quiet.append(run)
             told = f"{run.datasets} quiet datasets: {run.worker_cores:.2f} cores, p99 {run.p99:.0f} ms"
@@ -67,25 +68,44 @@ class Results:
     def as_json(self) -> dict[str, Any]:
         """All runs as plain values."""
         return {
+            "began": self.began,
             "machine": self.machine,
+            "asked": self.asked,
             "throughput": [asdict(run) | {"records_per_second": run.rate} for run in self.throughput],
+            "ratios": [asdict(ratio) for ratio in ratios(self.throughput)],
             "latency": [asdict(run) for run in self.latency],
             "dumps": [asdict(run) for run in self.dumps],
             "quiet": [asdict(run) for run in self.quiet],
         }
 
+    def save(self, folder: Path) -> Path:
+        """Keep all runs in a folder, as a file that is named after the time at which they began."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return self.write(folder / f"{self.began[:16].replace(':', '')}Z.json")
+
+    def write(self, file: Path) -> Path:
+        """Keep all runs in a file."""
+        file.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return file
+
 
 def spread(values: Iterable[float], digits: int = 1) -> str:
-    """`min / median / max`."""
+    """`min / median / max`; of a single value, that."""
     found = sorted(values)
+    if len(found) == 1:
+        return f"{found[0]:,.{digits}f}"
     return " / ".join(f"{value:,.{digits}f}" for value in (found[0], statistics.median(found), found[-1]))
 
 
 def print_results(results: Results) -> None:
     """The tables."""
     console = Console()
+    if not console.is_terminal:
+        console.width = PAPER_COLUMNS
     if results.throughput:
         console.print(_throughput(results.throughput))
+    if found := ratios(results.throughput):
+        console.print(_ratios(found))
     if results.latency:
         console.print(_latency(results.latency))
     if results.dumps:
@@ -110,15 +130,26 @@ def _throughput(runs: list[Throughput]) -> Table:
     return table
 
 
+def _ratios(found: list[Ratio]) -> Table:
+    table = Table(title="ratios, turn by turn: min / median / max", title_justify="left")
+    for title in ("scenario", "to", "records/s", "worker CPU"):
+        table.add_column(title, justify="left" if title in {"scenario", "to"} else "right")
+    for ratio in found:
+        table.add_row(ratio.of, ratio.to, spread(ratio.rate, 2), spread(ratio.worker_cpu, 2))
+    return table
+
+
 def _latency(runs: list[Latency]) -> Table:
     table = Table(title="latency at a steady rate: min / median / max", title_justify="left")
-    for title in ("scenario", "p50 ms", "p99 ms", "events"):
+    for title in ("scenario", "events/s", "p50 ms", "p99 ms", "p99.9 ms", "events"):
         table.add_column(title, justify="left" if title == "scenario" else "right")
-    for name, group in _by(lambda run: run.name, runs).items():
+    for (name, rate), group in _by(lambda run: (run.name, run.rate), runs).items():
         table.add_row(
             name,
+            f"{rate:,.0f}",
             spread((run.p50 for run in group), 0),
             spread((run.p99 for run in group), 0),
+            spread((run.p999 for run in group), 0),
             spread((run.events for run in group), 0),
         )
     return table
@@ -126,7 +157,7 @@ def _latency(runs: list[Latency]) -> Table:
 
 def _quiet(runs: list[Quiet]) -> Table:
     table = Table(title="quiet datasets, an event a second each: min / median / max", title_justify="left")
-    for title in ("datasets", "worker cores", "broker cores", "p50 ms", "p99 ms", "peak MB", "warm-up s"):
+    for title in ("datasets", "worker cores", "broker cores", "p50 ms", "p99 ms", "p99.9 ms", "peak MB", "warm-up s"):
         table.add_column(title, justify="right")
     for datasets, group in _by(lambda run: run.datasets, runs).items():
         table.add_row(
@@ -135,6 +166,7 @@ def _quiet(runs: list[Quiet]) -> Table:
             spread((run.broker_cores for run in group), 2),
             spread((run.p50 for run in group), 0),
             spread((run.p99 for run in group), 0),
+            spread((run.p999 for run in group), 0),
             spread((run.peak_mb for run in group), 0),
             spread(run.warm_up for run in group),
         )
