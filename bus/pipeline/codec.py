@@ -1,6 +1,7 @@
 """Avro bodies in the Confluent frame. A decoder or encoder is made once per schema and called per record.
 
-fastavro is the reference: it parses the schemas, and does itself what `avro_source` does not know.
+fastavro is the reference: it parses the schemas, and does itself what `avro_source` does not know. Where there is
+compiled code it writes the records that it finds nothing unusual in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from bus.errors import BusError
 from bus.pipeline import avro_source
+from bus.pipeline.native.encoding import record_encoder
 from bus.wire import FRAME_BYTES, frame
 
 if TYPE_CHECKING:
@@ -63,8 +65,11 @@ def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
         write = avro_source.writer(parsed, frame(schema_id))
     except avro_source.UnsupportedSchemaError:
         write = _reference_writer(parsed, frame(schema_id))
+    write_natively = record_encoder(parsed, frame(schema_id))
 
     def encode(record: Any) -> bytes:
+        if (written := write_natively(record)) is not None:
+            return written
         try:
             return write(record)
         except Exception as error:  # noqa: BLE001  the codec raises many types, whose texts hold values

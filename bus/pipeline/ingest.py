@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bus import wire
 from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import UnencodableError
 from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.key_moves import KeyedChange, KeyMoves
+from bus.pipeline.native import encoding
 from bus.pipeline.record import Output
 from bus.spi import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from bus.pipeline.native._encoder import ChangeEncoder, Told
     from bus.spi import Batch, Change, Position
 
     _Expanded: TypeAlias = Output | tuple["RawDataset", KeyedChange]
+
+RUN: Final = 250
+"""Changes that the compiled code takes at once: half a millisecond, so that the event loop has its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class RawDataset:
         identity: see `KeyMoves`.
         source: `ce_source` of its records.
         encode: from an envelope to a framed value.
+        native: makes its records in compiled code; None where there is none.
     """
 
     name: str
@@ -41,6 +47,7 @@ class RawDataset:
     identity: tuple[str, ...]
     source: str
     encode: Callable[[Any], bytes]
+    native: ChangeEncoder | None = None
 
 
 class Ingest:
@@ -55,10 +62,14 @@ class Ingest:
         self.datasets = datasets
         self._resume = resume_from
         self._moves = {name: KeyMoves(each.key, each.identity) for name, each in datasets.items()}
+        self._plain = _plain_encoders(datasets)
+        self._told: Told | None = None
+        """Of the batch at hand."""
 
     def replace(self, source_name: str, dataset: RawDataset) -> None:
         """Go on with a dataset whose row schema is new."""
         self.datasets[source_name] = dataset
+        self._plain = _plain_encoders(self.datasets)
 
     def restart(self, source_name: str) -> None:
         """Forget the key changes under way of a dataset: it was emptied, or is read anew."""
@@ -75,6 +86,7 @@ class Ingest:
         if self._resume is not None and resumed and self._resume.complete:
             self._resume = None if batch.last else self._resume
             return
+        self._told = encoding.told_of(batch) if batch.changes or batch.last else None
         waiting: _Expanded | None = None
         for each in self._expanded(batch, done):
             if waiting is not None:
@@ -86,13 +98,32 @@ class Ingest:
             self._resume = None
 
     def _expanded(self, batch: Batch, done: int) -> Iterator[_Expanded]:
-        for change in batch.changes:
-            if change.dataset in self.datasets:
-                yield from self._expand(change, batch, done)
+        changes, place = batch.changes, 0
+        while place < len(changes):
+            run, place = self._run(changes, place, done)
+            yield from run
+            if not run and place < len(changes):
+                if changes[place].dataset in self.datasets:
+                    yield from self._expand(changes[place], batch, done)
+                place += 1
         if batch.last:
             for name, moves in self._moves.items():
                 for keyed in moves.end():
                     yield self.datasets[name], keyed
+
+    def _run(self, changes: Sequence[Change], place: int, done: int) -> tuple[list[_Expanded], int]:
+        """What compiled code makes of the next changes, and the place of the first that it leaves.
+
+        The last of its records is still to be made: it may be the last one of its unit.
+        """
+        if self._told is None or not self._plain or not isinstance(changes, list):
+            return [], place
+        made: list[Output] = []
+        place = encoding.records(self._plain, self._told, changes, range(place, place + RUN), done, made)
+        if not made:
+            return [], place
+        last = changes[place - 1]
+        return [*made[:-1], (self.datasets[last.dataset], KeyedChange(last, made[-1].key or b""))], place
 
     def _made(self, expanded: _Expanded, batch: Batch, *, last: bool) -> Output:
         if isinstance(expanded, Output):
@@ -112,6 +143,10 @@ class Ingest:
 
     def _record(self, keyed: KeyedChange, dataset: RawDataset, batch: Batch, *, last: bool) -> Output:
         change = keyed.change
+        if self._told is not None and dataset.native is not None:
+            made = dataset.native.record(self._told, change, keyed.key, keyed.released, last)
+            if made is not None:
+                return made
         position = f"{batch.unit}/{change.row}"
         event = {
             "op": change.op.value,
@@ -159,3 +194,8 @@ class Ingest:
     def _headers(event_id: str, dataset: RawDataset, batch: Batch) -> wire.Headers:
         time = wire.timestamp(batch.time)
         return wire.CloudEvent(event_id, f"raw.{dataset.name}", dataset.source, time).headers()
+
+
+def _plain_encoders(datasets: dict[str, RawDataset]) -> dict[str, ChangeEncoder]:
+    """The datasets whose changes can be made into records one by one: no key of theirs changes hands in a unit."""
+    return {name: each.native for name, each in datasets.items() if each.native is not None and not each.identity}

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -23,6 +24,7 @@ from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.heartbeat import HEARTBEAT_SECONDS, AdapterBeat, Heart, adapter_key
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.loop import REST_SECONDS
+from bus.pipeline.native.encoding import change_encoder
 from bus.pipeline.notices import to_json
 from bus.pipeline.position import Progress
 from bus.pipeline.publication import AdapterCounts, Publication, Published
@@ -251,7 +253,7 @@ class AdapterRuntime:
             raise SourceRefusedError([finding], f"adapter {self._publication.adapter}")
         schema = envelope_schema(published.name, source.schema)
         schema_id = await self._registry.register(wire.subject(wire.raw_topic(published.name)), schema)
-        return RawDataset(
+        dataset = RawDataset(
             name=published.name,
             partitions=published.partitions,
             key=published.key,
@@ -259,6 +261,7 @@ class AdapterRuntime:
             source=self._publication.source,
             encode=encoder(schema_id, schema),
         )
+        return replace(dataset, native=change_encoder(dataset, schema_id, schema))
 
     async def _pump(self, batches: AsyncIterator[Batch], session: PublishingSession) -> None:
         """Read ahead while transactions are under way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from bus.pipeline.codec import decoder, encoder
 from bus.pipeline.dlq import LEFT_OUT
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
+from bus.pipeline.native.encoding import change_encoder
 from bus.spi import Batch, Change, Op, Position, Row
 from bus.wire import MAX_RECORD_BYTES
 
@@ -32,9 +34,15 @@ SCHEMA = envelope_schema(
 DECODE = decoder(SCHEMA)
 
 
+@pytest.fixture(params=["native", "reference"], autouse=True)
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test with the compiled code, where it is built, and without it."""
+    monkeypatch.setenv("BUS_CODEC", request.param)
+
+
 def ingest(resume_from: Position | None = None, identity: tuple[str, ...] = ("id",)) -> Ingest:
     dataset = RawDataset("a.b", 4, ("key",), identity, "urn:shuniu:t:1:s", encoder(3, SCHEMA))
-    return Ingest({"t": dataset}, resume_from)
+    return Ingest({"t": replace(dataset, native=change_encoder(dataset, 3, SCHEMA))}, resume_from)
 
 
 def row(identity: int, key: str | None) -> Row:

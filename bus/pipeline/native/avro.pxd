@@ -1,0 +1,87 @@
+# cython: language_level=3
+"""How values are written in Avro's binary encoding (Apache Avro 1.12 specification), and Kafka's hash of a key."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef inline uint8_t* write_number(uint8_t* out, int64_t value) noexcept nogil:
+    """A zig-zag number, of ten bytes at most; where it ends."""
+    cdef uint64_t left = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
+    while left > 0x7F:
+        out[0] = <uint8_t>(left & 0x7F | 0x80)
+        out += 1
+        left >>= 7
+    out[0] = <uint8_t>left
+    return out + 1
+
+
+cdef inline uint8_t* write_digits(uint8_t* out, int64_t value) noexcept nogil:
+    """A number in decimal digits, of twenty bytes at most; where it ends."""
+    cdef uint8_t[20] digits
+    cdef int count = 0
+    cdef uint64_t left = <uint64_t>value
+    if value < 0:
+        out[0] = 45
+        out += 1
+        left = 0 - left
+    while True:
+        digits[count] = <uint8_t>(48 + left % 10)
+        count += 1
+        left //= 10
+        if left == 0:
+            break
+    while count > 0:
+        count -= 1
+        out[0] = digits[count]
+        out += 1
+    return out
+
+
+cdef inline uint8_t* write_little(uint8_t* out, uint64_t bits, int count) noexcept nogil:
+    """So many bytes of a number, the lowest first, on any machine; where they end."""
+    cdef int i
+    for i in range(count):
+        out[i] = <uint8_t>(bits >> (8 * i))
+    return out + count
+
+
+cdef inline uint8_t* write_utf8(uint8_t* out, uint32_t c) noexcept nogil:
+    """A character beyond ASCII; where it ends. NULL for half of a surrogate pair, which UTF-8 has no form of."""
+    if c < 0x800:
+        out[0] = <uint8_t>(0xC0 | c >> 6)
+        out += 1
+    else:
+        if c < 0x10000:
+            if 0xD800 <= c <= 0xDFFF:
+                return NULL
+            out[0] = <uint8_t>(0xE0 | c >> 12)
+            out += 1
+        else:
+            out[0] = <uint8_t>(0xF0 | c >> 18)
+            out[1] = <uint8_t>(0x80 | c >> 12 & 0x3F)
+            out += 2
+        out[0] = <uint8_t>(0x80 | c >> 6 & 0x3F)
+        out += 1
+    out[0] = <uint8_t>(0x80 | c & 0x3F)
+    return out + 1
+
+
+cdef inline uint32_t murmur2(const uint8_t* p, int64_t size) noexcept nogil:
+    """As Kafka's Java client; see `bus.kafka.partitions`."""
+    cdef uint32_t h = <uint32_t>0x9747B28C ^ <uint32_t>size, k
+    cdef int64_t left = size
+    while left >= 4:
+        k = p[0] | <uint32_t>p[1] << 8 | <uint32_t>p[2] << 16 | <uint32_t>p[3] << 24
+        k *= 0x5BD1E995
+        k ^= k >> 24
+        h = h * 0x5BD1E995 ^ k * 0x5BD1E995
+        p += 4
+        left -= 4
+    if left:
+        if left == 3:
+            h ^= <uint32_t>p[2] << 16
+        if left >= 2:
+            h ^= <uint32_t>p[1] << 8
+        h = (h ^ p[0]) * 0x5BD1E995
+    h = (h ^ h >> 13) * 0x5BD1E995
+    return h ^ h >> 15
