@@ -11,17 +11,18 @@ The contract, in the order of a life: the class is constructed with its validate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
 from bus.errors import Finding, Severity, SourceRefusedError, SourceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Op",
     "Position",
     "Rejected",
+    "RowChanges",
     "Severity",
     "Snapshot",
     "SourceDataset",
@@ -148,6 +150,56 @@ class Change:
     before: Row | None
     after: Row | None
     row: int
+
+
+class RowChanges(Sequence[Change]):
+    """Changes of one dataset that are told by tuples of values; one is made a `Change` only when it is looked at.
+
+    For adapters that read many rows at once: the runtime's compiled code takes the values from the tuples.
+
+    Args:
+        dataset: see `Change.dataset`.
+        fields: the values' names, in the order in which they stand in a tuple.
+        values: a tuple for each change. With an `op` these are the values of its row; without one the op's symbol,
+            then the values of the row before, then those of the row after. A creation has no row before and a deletion
+            none after, whatever stands there.
+        first: `row` of the first change; the others follow without a gap.
+        op: what happened to all of them, `Op.CREATE` or `Op.READ`; None where the tuples tell it.
+    """
+
+    __slots__ = ("dataset", "fields", "first", "op", "values")
+
+    def __init__(
+        self, dataset: str, fields: tuple[str, ...], values: list[tuple[Any, ...]], first: int, op: Op | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.fields = fields
+        self.values = values
+        self.first = first
+        self.op = op
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, place: int) -> Change: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Change]: ...
+    def __getitem__(self, place: int | slice) -> Change | list[Change]:
+        """The change at a place, made anew each time."""
+        if isinstance(place, slice):
+            return [self._change(each) for each in range(*place.indices(len(self.values)))]
+        return self._change(range(len(self.values))[place])
+
+    def _change(self, place: int) -> Change:
+        values, width, number = self.values[place], len(self.fields), self.first + place
+        if self.op is not None:
+            return Change(self.dataset, self.op, None, dict(zip(self.fields, values, strict=True)), number)
+        op = Op(values[0])
+        before = None if op is Op.CREATE else dict(zip(self.fields, values[1 : width + 1], strict=True))
+        after = None if op is Op.DELETE else dict(zip(self.fields, values[width + 1 :], strict=True))
+        return Change(self.dataset, op, before, after, number)
 
 
 @dataclass(slots=True)

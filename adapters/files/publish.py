@@ -6,26 +6,26 @@ import asyncio
 import base64
 import json
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from adapters.files.difference import OP
 from adapters.files.engine import Engine, parquet, quoted
 from adapters.files.rows import RowReader
 from adapters.files.unit import Kind
-from bus.spi import Batch, Change, Op, Rejected, Snapshot
+from bus.spi import Batch, Op, Rejected, RowChanges, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Sequence
     from pathlib import Path
 
     from adapters.files.config import DatasetConfig
     from adapters.files.unit import Unit
+    from bus.spi import Change
 
 ROWS: Final = 1_000
 """Changes of a batch."""
 
 MEMORY_MB: Final = 100
-OPS: Final = {"c": Op.CREATE, "u": Op.UPDATE, "d": Op.DELETE}
 
 
 async def batches(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGenerator[Batch]:
@@ -43,7 +43,7 @@ async def batches(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGener
     transaction = None if unit.kind is not Kind.CHANGES else unit.name
     if whole:
         yield Batch(unit.name, last=False, time=unit.time, snapshot=Snapshot.BEGIN, datasets=(unit.dataset,))
-    waiting: list[Change] = []
+    waiting: Sequence[Change] = ()
     async for changes in _changes(unit, folder, config):
         if waiting:
             yield Batch(unit.name, waiting, last=False, time=unit.time, transaction=transaction)
@@ -54,18 +54,19 @@ async def batches(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGener
         yield Batch(unit.name, last=True, time=unit.time, snapshot=Snapshot.END, datasets=(unit.dataset,))
 
 
-async def _changes(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGenerator[list[Change]]:
+async def _changes(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGenerator[Sequence[Change]]:
     number = 0
     if unit.rejects_file:
         with (folder / unit.rejects_file).open(encoding="utf-8") as lines:
             while some := await asyncio.to_thread(_rejects, lines, unit.dataset, number):
                 number += len(some)
                 yield some
-    make = _maker(unit, config)
+    read = RowReader(config, (1, len(config.fields) + 1) if unit.changes_file else (0,))
+    op = None if unit.changes_file else Op.READ
     with Engine(folder / "reading", MEMORY_MB, ordered=True) as engine:
         await asyncio.to_thread(lambda: engine.run(_statement(unit, folder, config, engine)))
         while rows := await asyncio.to_thread(engine.more, ROWS):
-            yield [make(row, at) for at, row in enumerate(rows, number + 1)]
+            yield RowChanges(unit.dataset, config.fields, read(rows), number + 1, op)
             number += len(rows)
 
 
@@ -92,18 +93,3 @@ def _statement(unit: Unit, folder: Path, config: DatasetConfig, engine: Engine) 
     columns = [quoted(name) if name in there else "null" for name in wanted]
     op = [OP] if unit.changes_file else []
     return f"select {', '.join([*op, *columns])} from {source}"
-
-
-def _maker(unit: Unit, config: DatasetConfig) -> Callable[[tuple[Any, ...], int], Change]:
-    read, dataset, width = RowReader(config), unit.dataset, len(config.fields)
-
-    def read_row(values: tuple[Any, ...], number: int) -> Change:
-        return Change(dataset, Op.READ, None, read(values), number)
-
-    def change(values: tuple[Any, ...], number: int) -> Change:
-        op = OPS[values[0]]
-        before = None if op is Op.CREATE else read(values[1 : width + 1])
-        after = None if op is Op.DELETE else read(values[width + 1 :])
-        return Change(dataset, op, before, after, number)
-
-    return change if unit.changes_file else read_row

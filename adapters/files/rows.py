@@ -9,7 +9,7 @@ from adapters.files.engine import quoted
 from bus.spi import SourceDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from adapters.files.config import DatasetConfig, FieldType
 
@@ -70,16 +70,29 @@ def fault_of(field: str, kind: FieldType) -> str:
 
 
 class RowReader:
-    """Makes rows of the engine's tuples of texts."""
+    """Makes the values that the configuration declares of the engine's texts.
 
-    def __init__(self, config: DatasetConfig) -> None:
-        self._fields = config.fields
-        self._typed = [(name, READERS[kind]) for name, kind in config.types.items() if kind != "string"]
+    Args:
+        config: of the dataset.
+        starts: where a row begins in a tuple, each of the rows that it has.
+    """
 
-    def __call__(self, values: tuple[str | None, ...]) -> dict[str, Any]:
-        """A row of the values, in the order of the fields."""
-        row: dict[str, Any] = dict(zip(self._fields, values, strict=True))
-        for name, read in self._typed:
-            if (text := row[name]) is not None:
-                row[name] = read(text)
-        return row
+    def __init__(self, config: DatasetConfig, starts: Sequence[int]) -> None:
+        kinds = {name: kind for name, kind in config.types.items() if kind != "string"}
+        self._typed = [
+            (start + place, READERS[kinds[name]])
+            for start in starts
+            for place, name in enumerate(config.fields)
+            if name in kinds
+        ]
+
+    def __call__(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The tuples, with their values."""
+        return [self._read(row) for row in rows] if self._typed else rows
+
+    def _read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = list(row)
+        for place, read in self._typed:
+            if (text := values[place]) is not None:
+                values[place] = read(text)
+        return tuple(values)

@@ -103,9 +103,9 @@ class Ingest:
             run, place = self._run(changes, place, done)
             yield from run
             if not run and place < len(changes):
-                if changes[place].dataset in self.datasets:
-                    yield from self._expand(changes[place], batch, done)
-                place += 1
+                change, place = changes[place], place + 1
+                if change.dataset in self.datasets:
+                    yield from self._expand(change, batch, done)
         if batch.last:
             for name, moves in self._moves.items():
                 for keyed in moves.end():
@@ -116,7 +116,7 @@ class Ingest:
 
         The last of its records is still to be made: it may be the last one of its unit.
         """
-        if self._told is None or not self._plain or not isinstance(changes, list):
+        if self._told is None or not self._plain:
             return [], place
         made: list[Output] = []
         place = encoding.records(self._plain, self._told, changes, range(place, place + RUN), done, made)

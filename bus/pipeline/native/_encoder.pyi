@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from bus.pipeline.ingest import RawDataset
@@ -28,7 +29,7 @@ class ChangeEncoder:
 def records(
     encoders: dict[str, ChangeEncoder],
     told: Told,
-    changes: list[Change],
+    changes: Sequence[Change],
     place: int,
     end: int,
     done: int,

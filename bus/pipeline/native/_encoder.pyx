@@ -21,8 +21,8 @@ from bus.pipeline.native.avro cimport murmur2, write_digits, write_little, write
 
 from bus.pipeline.key_moves import key_of
 from bus.pipeline.record import Output
-from bus.spi import Change, Op
-from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER, BadKeyError
+from bus.spi import Change, Op, RowChanges
+from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER, BadKeyError, encode_key, key_text
 
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(object)
@@ -36,8 +36,9 @@ cdef extern from "Python.h":
     double PyLong_AsDouble(object) except? -1.0
 
 _new = tuple.__new__
-_Output, _Change = Output, Change
+_Output, _Change, _RowChanges = Output, Change, RowChanges
 _CREATE, _UPDATE, _DELETE, _READ = Op.CREATE, Op.UPDATE, Op.DELETE, Op.READ
+_SYMBOLS = {op.value: op for op in Op}
 _SPEC_VERSION = SPEC_VERSION_HEADER
 
 cdef int64_t MAX_BYTES = MAX_RECORD_BYTES
@@ -48,6 +49,8 @@ cdef enum Kind:
 cdef enum:
     ROOM = 4096            # of a buffer as it begins
     MOST_ROOM = 4_194_304  # what is kept of it after a large record
+
+cdef int64_t FARTHEST = 1 << 62  # number of a row; there is room behind it
 
 _KINDS = {
     "null": NULL_KIND, "boolean": BOOLEAN, "int": INT, "long": LONG, "float": FLOAT, "double": DOUBLE,
@@ -407,6 +410,7 @@ cdef class ChangeEncoder(Writer):
     cdef str _topic
     cdef uint32_t _partitions
     cdef tuple _key, _type_header, _source_header
+    cdef tuple _fields, _places, _key_places  # where values stand in tuples of these fields; -1 is nowhere
 
     def __cinit__(
         self,
@@ -420,8 +424,8 @@ cdef class ChangeEncoder(Writer):
         self._row, self._head = Form(shape), head
         self._topic, self._partitions, self._key = topic, dataset.partitions, dataset.key
         self._type_header, self._source_header = type_header, source_header
-        if self._partitions == 0:
-            raise ValueError("a topic has a partition at least")
+        if self._partitions == 0 or self._row.kind != RECORD:
+            raise ValueError("a topic has a partition at least, and a row is a record")
 
     def record(self, Told told not None, change, bytes key not None, bint released, bint last):
         """The record of a change under a key; None gives it up.
@@ -436,7 +440,7 @@ cdef class ChangeEncoder(Writer):
         if not self._begin():
             return None
         try:
-            return self._record(told, change, change.op, change.before, change.after, key, released, last)
+            return self._record(told, change.row, change.op, change.before, change.after, key, released, last)
         except Exception:  # the reference meets it again, and says what it is
             return None
         finally:
@@ -457,25 +461,103 @@ cdef class ChangeEncoder(Writer):
                 key = self._key_of(after)
             if key is None:
                 return None
-            return self._record(told, change, op, before, after, key, False, False)
+            return self._record(told, change.row, op, before, after, key, False, False)
         except Exception:  # the reference meets it again, and says what it is
             return None
         finally:
             self._end()
 
+    cdef object _plain_values(self, Told told, tuple values, object op, int64_t number):
+        """The record of a change that is told by values, and does not touch the key; None gives it up."""
+        if not self._begin():
+            return None
+        try:
+            return self._of_values(told, values, op, number)
+        except Exception:  # the reference meets it again, and says what it is
+            return None
+        finally:
+            self._end()
+
+    cdef object _of_values(self, Told told, tuple values, object op, int64_t number):
+        cdef Py_ssize_t width = len(self._fields), before = -1, after = 0
+        cdef bytes key
+        if op is None:
+            op = _SYMBOLS.get(values[0]) if len(values) == 2 * width + 1 else None
+            if op is None:
+                return None
+            before, after = 1 if op is not _CREATE else -1, width + 1
+        elif len(values) != width or op is _DELETE:
+            return None
+        if op is _UPDATE and before > 0 and not self._is_same_key_at(values, before, after):
+            return None
+        key = self._key_at(values, before if op is _DELETE else after)
+        if key is None or not self._put_op(op):
+            return None
+        if not self._put_values(values, before) or not self._put_values(values, -1 if op is _DELETE else after):
+            return None
+        return self._finished(told, number, key, False, False)
+
+    cdef bint _lay_out(self, tuple fields) except -1:
+        """From now on values stand in tuples of these fields; False if they may not."""
+        if self._is_busy or self._row.convert is not None:
+            return False
+        if fields is not self._fields:
+            places = {name: place for place, name in enumerate(fields)}
+            self._places = tuple([places.get(name, -1) for name in self._row.names])
+            self._key_places = tuple([places.get(name, -1) for name in self._key])
+            self._fields = fields
+        return True
+
+    cdef bint _put_values(self, tuple values, Py_ssize_t start) except -1:
+        """A row whose values stand in a tuple from a place on; there is none at -1."""
+        cdef Form form = self._row
+        cdef Py_ssize_t i, place
+        if start < 0:
+            self._put_byte(0)
+            return True
+        self._put_byte(2)
+        for i in range(len(form.names)):
+            place = self._places[i]
+            if place >= 0:
+                inside = values[start + place]
+            elif <tuple>form.defaults[i]:
+                inside = (<tuple>form.defaults[i])[0]
+            else:
+                return False
+            if not self._write(<Form>form.children[i], inside):
+                return False
+        return True
+
+    cdef bint _is_same_key_at(self, tuple values, Py_ssize_t before, Py_ssize_t after) except -1:
+        cdef Py_ssize_t place
+        for place in self._key_places:
+            if place < 0 or not self._is_same(values[before + place], values[after + place]):
+                return False
+        return True
+
+    cdef bytes _key_at(self, tuple values, Py_ssize_t start):
+        """The key of a row whose values stand in a tuple from a place on; None gives the change up."""
+        cdef Py_ssize_t place
+        if len(self._key_places) == 1:
+            place = self._key_places[0]
+            return self._key_of_value(values[start + place]) if place >= 0 else None
+        row = {name: values[start + place] for name, place in zip(self._key, self._key_places) if place >= 0}
+        return self._key_of(row)
+
     cdef object _record(
-        self, Told told, object change, object op, object before, object after, bytes key, bint released, bint last
+        self, Told told, object row, object op, object before, object after, bytes key, bint released, bint last
     ):
-        cdef int64_t number, start, size
-        cdef uint32_t partition
+        cdef int64_t number
         cdef int overflow = 0
-        cdef bytes value
-        row = change.row
         if not PyLong_CheckExact(row):
             return None
         number = PyLong_AsLongLongAndOverflow(row, &overflow)
-        if overflow:
+        if overflow or not self._put_op(op) or not self._put_row(before) or not self._put_row(after):
             return None
+        return self._finished(told, number, key, released, last)
+
+    cdef bint _put_op(self, object op) except -1:
+        """The beginning of an envelope."""
         self._used = 0
         self._put(PyBytes_AS_STRING(self._head), PyBytes_GET_SIZE(self._head))
         if op is _CREATE:
@@ -487,9 +569,14 @@ cdef class ChangeEncoder(Writer):
         elif op is _READ:
             self._put_byte(6)
         else:
-            return None
-        if not self._put_row(before) or not self._put_row(after):
-            return None
+            return False
+        return True
+
+    cdef object _finished(self, Told told, int64_t number, bytes key, bint released, bint last):
+        """The record, once its rows stand in the envelope."""
+        cdef int64_t start, size
+        cdef uint32_t partition
+        cdef bytes value
         # The position is written behind room for its size, and taken for the id before what follows it.
         start = self._used + 10
         self._reserve(10 + PyBytes_GET_SIZE(told.unit) + 22)
@@ -524,27 +611,36 @@ cdef class ChangeEncoder(Writer):
         if not PyDict_CheckExact(before) or not PyDict_CheckExact(after):
             return False
         for name in self._key:
-            old, new = (<dict>before).get(name), (<dict>after).get(name)
-            if not (PyUnicode_CheckExact(old) and PyUnicode_CheckExact(new)):
-                if not (PyLong_CheckExact(old) and PyLong_CheckExact(new)):
-                    return False
-            if old != new:
+            if not self._is_same((<dict>before).get(name), (<dict>after).get(name)):
                 return False
         return True
+
+    cdef bint _is_same(self, object old, object new) except -1:
+        """Whether two values have the same text in a key; False also where only the reference can tell."""
+        if PyUnicode_CheckExact(old):
+            return PyUnicode_CheckExact(new) and old == new
+        return PyLong_CheckExact(old) and PyLong_CheckExact(new) and old == new
 
     cdef bytes _key_of(self, object row):
         """The key of a row, as `bus.pipeline.key_moves.key_of` makes it; None gives the change up."""
         if not PyDict_CheckExact(row):
             return None
         if len(self._key) == 1:
-            self._used = 0
-            value = (<dict>row).get(self._key[0])
-            if PyUnicode_CheckExact(value):
-                return self._taken(0) if self._put_text(value, False) else None
-            if PyLong_CheckExact(value) and self._put_digits(value):
-                return self._taken(0)
+            return self._key_of_value((<dict>row).get(self._key[0]))
         try:
             return key_of(row, self._key)
+        except BadKeyError:
+            return None
+
+    cdef bytes _key_of_value(self, object value):
+        """The key that is one value."""
+        self._used = 0
+        if PyUnicode_CheckExact(value):
+            return self._taken(0) if self._put_text(value, False) else None
+        if PyLong_CheckExact(value) and self._put_digits(value):
+            return self._taken(0)
+        try:
+            return encode_key([key_text(value)])
         except BadKeyError:
             return None
 
@@ -561,7 +657,7 @@ cdef class ChangeEncoder(Writer):
 def records(
     dict encoders not None,
     Told told not None,
-    list changes not None,
+    changes,
     Py_ssize_t place,
     Py_ssize_t end,
     int64_t done,
@@ -570,6 +666,11 @@ def records(
     """See `bus.pipeline.native.encoding.records`."""
     cdef ChangeEncoder encoder
     cdef object record
+    if type(changes) is _RowChanges:
+        encoder = encoders.get(changes.dataset)
+        return place if encoder is None else _of_rows(encoder, told, changes, place, end, done, made)
+    if type(changes) is not list:
+        return place
     while 0 <= place < end and place < len(changes):
         change = changes[place]
         if type(change) is not _Change:
@@ -585,5 +686,31 @@ def records(
             made.append(record)
         elif made:
             break
+        place += 1
+    return place
+
+
+cdef Py_ssize_t _of_rows(
+    ChangeEncoder encoder, Told told, object changes, Py_ssize_t place, Py_ssize_t end, int64_t done, list made
+) except -1:
+    """The same, of changes that are told by values."""
+    cdef object op = changes.op, record
+    cdef list values
+    cdef int64_t first
+    cdef int overflow = 0
+    if type(changes.values) is not list or type(changes.fields) is not tuple or type(changes.first) is not int:
+        return place
+    values, first = changes.values, PyLong_AsLongLongAndOverflow(changes.first, &overflow)
+    if overflow or not -FARTHEST < first < FARTHEST or not encoder._lay_out(changes.fields):
+        return place
+    if place >= 0 and first + place <= done:
+        place = min(end, len(values), done - first + 1)
+    while 0 <= place < end and place < len(values):
+        if type(values[place]) is not tuple:
+            break
+        record = encoder._plain_values(told, values[place], op, first + place)
+        if record is None:
+            break
+        made.append(record)
         place += 1
     return place

@@ -18,7 +18,7 @@ except ImportError:  # installed from source where there was no compiler
     _encoder = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bus.pipeline.ingest import RawDataset
     from bus.pipeline.native._encoder import ChangeEncoder, Told
@@ -82,7 +82,12 @@ def told_of(batch: Batch) -> Told | None:
 
 
 def records(  # noqa: PLR0913, PLR0917  what the compiled loop needs at once
-    encoders: dict[str, ChangeEncoder], told: Told, changes: list[Change], places: range, done: int, made: list[Output]
+    encoders: dict[str, ChangeEncoder],
+    told: Told,
+    changes: Sequence[Change],
+    places: range,
+    done: int,
+    made: list[Output],
 ) -> int:
     """Make the records of changes one after the other, as long as they do not touch their keys.
 

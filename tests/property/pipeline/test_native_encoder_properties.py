@@ -22,7 +22,7 @@ from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.native.encoding import change_encoder, record_encoder, told_of
 from bus.pipeline.native.shapes import DEEPEST
-from bus.spi import Batch, Change, Op, Position, Rejected
+from bus.spi import Batch, Change, Op, Position, Rejected, RowChanges
 from bus.wire import MAX_RECORD_BYTES
 from tests.property.pipeline.native_values import needs_native
 
@@ -361,6 +361,73 @@ def test_changes_become_the_records_that_the_reference_makes(  # noqa: PLR0913, 
     position = Position(unit, done) if done else None
     expected = by_reference(lambda: outputs(key, identity, batches, position))
     assert outputs(key, identity, batches, position) == expected
+
+
+VALUES = st.tuples(KEYS, st.sampled_from([None, 1, -5, 2**63, True, "x"]), st.dates() | st.none())
+TOLD = st.tuples(st.sampled_from(["c", "u", "u", "d", "r"]), VALUES, VALUES, st.booleans())
+
+
+@st.composite
+def told_by_values(draw: st.DrawFn) -> list[Batch]:
+    """Changes in tuples: all of one kind, or each with its own; most updates leave the key alone."""
+    fields = draw(st.permutations(["key", "no", "born"])) if draw(st.booleans()) else ["no", "key", "more"]
+    op = draw(st.sampled_from([None, None, Op.READ, Op.CREATE]))
+    batches, number = [], 1
+    for given_ones in draw(st.lists(st.lists(TOLD, max_size=5), min_size=1, max_size=3)):
+        values = []
+        for symbol, before, after, is_kept in given_ones:
+            row = dict(zip(("key", "no", "born"), after, strict=True)) | {"more": 1}
+            old = dict(zip(("key", "no", "born"), before, strict=True)) | {"more": 2} | (row if is_kept else {})
+            news, olds = ([side[name] for name in fields] for side in (row, old))
+            values.append(tuple(news) if op is not None else (symbol, *olds, *news))
+        batches.append(Batch("0/A", RowChanges("t", tuple(fields), values, number, op), last=False, time=5))
+        number += len(values)
+    return [*batches[:-1], replace(batches[-1], last=True)]
+
+
+@given(told_by_values(), st.sampled_from([("key",), ("key", "no"), ("born",)]), st.integers(0, 6))
+def test_changes_told_by_values_become_what_they_become_by_themselves(
+    batches: list[Batch], key: tuple[str, ...], done: int
+) -> None:
+    position = Position("0/A", done) if done else None
+    made = outputs(key, (), batches, position)
+    assert made == by_reference(lambda: outputs(key, (), batches, position))
+    assert made == outputs(key, (), [replace(batch, changes=list(batch.changes)) for batch in batches], position)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        RowChanges("t", ("key",), [("a",)], 2**63 - 1, Op.READ),
+        RowChanges("t", ("key",), [("a",)], 2**70, Op.READ),
+        RowChanges("t", ("key",), [("a",), ["b"]], 1, Op.READ),  # type: ignore[list-item]
+        RowChanges("t", ("key",), (("a",),), 1, Op.READ),  # type: ignore[arg-type]
+        RowChanges("t", ["key"], [("a",)], 1, Op.READ),  # type: ignore[arg-type]
+        RowChanges("t", ("key", "key"), [("a", "b")], 1, Op.READ),
+        RowChanges("t", ("key", "no"), [("a",)], 1, Op.READ),
+        RowChanges("t", ("no",), [(1,)], 1, Op.READ),
+        RowChanges("t", ("key",), [("a",)], 1, Op.DELETE),
+        RowChanges("t", ("key",), [("a", "b", "c"), ("c", None, "a")], 1),
+        RowChanges("t", ("key",), [("c", "a"), ()], 1),
+        RowChanges("other", ("key",), [("a",)], 1, Op.READ),
+        RowChanges("t", ("key", "no"), [(f"{number}", number) for number in range(1, 1000)], 1, Op.READ),
+    ],
+)
+def test_odd_values_are_put_out_as_by_the_reference(changes: RowChanges) -> None:
+    batch = Batch("0/A", changes)
+    expected = by_reference(lambda: outputs(("key",), (), [batch], None))
+    assert outputs(("key",), (), [batch], None) == expected
+
+
+def test_usual_values_need_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(RowChanges, "_change", lambda _, place: looked_at.append(place))
+    values = [("u", "a", None, "a", number) for number in range(10)]
+    ingest = Ingest({"t": dataset_of(("key",), ())}, None)
+
+    with pytest.raises(AttributeError):  # the last one is looked at, for it may be the last of its unit
+        list(ingest.outputs(Batch("0/A", RowChanges("t", ("key", "no"), values, 1))))
+    assert looked_at == [9]
 
 
 def change(row: dict[str, Any], number: int = 1) -> Change:
