@@ -10,7 +10,7 @@ from adapters.postgres.types import UnknownLabelError
 from bus.spi import Change, Op
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from adapters.postgres.pgoutput import RowChange, Tuple
     from adapters.postgres.tables import Table
@@ -82,6 +82,20 @@ def read(reader: Any, value: object, *, lenient: bool = True) -> Any:
 def unchanged_fields(row: Row) -> list[str]:
     """The fields whose TOASTed values were not sent."""
     return [field for field, value in row.items() if value is UNCHANGED]
+
+
+def values_reader(table: Table) -> Callable[[tuple[str | None, ...]], tuple[Any, ...]]:
+    """A function from COPY's text values to what they say, in the order of the columns."""
+    columns = enumerate(table.columns)
+    typed = [(place, column.type.read) for place, column in columns if column.type.read is not str]
+
+    def values_of(texts: tuple[str | None, ...]) -> tuple[Any, ...]:
+        values: list[Any] = list(texts)
+        for place, reader in typed:
+            values[place] = read(reader, values[place])
+        return tuple(values)
+
+    return values_of
 
 
 def text_row(table: Table, values: Sequence[str | None]) -> Row:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from adapters.postgres.rows import text_row
-from bus.spi import Batch, Change, Op, Snapshot
+from adapters.postgres.rows import values_reader
+from bus.spi import Batch, Op, RowChanges, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -49,16 +49,16 @@ async def snapshot(
     yield Batch(unit, last=True, time=now, snapshot=Snapshot.END, datasets=names)
 
 
-async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[list[Change]]:
+async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[RowChanges]:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     query = sql.SQL("copy (select {} from {}) to stdout").format(columns, sql.Identifier(table.schema, table.name))
-    changes: list[Change] = []
+    read, fields = values_reader(table), tuple(column.avro for column in table.columns)
+    rows: list[tuple[Any, ...]] = []
     async with connection.cursor() as cursor, cursor.copy(query) as copy:
-        async for values in copy.rows():
-            number += 1
-            changes.append(Change(table.full_name, Op.READ, None, text_row(table, values), number))
-            if len(changes) == ROWS:
-                yield changes
-                changes = []
-    if changes:
-        yield changes
+        async for texts in copy.rows():
+            rows.append(read(texts))
+            if len(rows) == ROWS:
+                yield RowChanges(table.full_name, fields, rows, number + 1, Op.READ)
+                number, rows = number + ROWS, []
+    if rows:
+        yield RowChanges(table.full_name, fields, rows, number + 1, Op.READ)
