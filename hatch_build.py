@@ -13,9 +13,6 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKAGE = "bus/pipeline/native"
-"""Where the modules in Cython are."""
-
 
 class NativeBuildHook(BuildHookInterface[Any]):
     """Hatchling's hook `custom` of the wheel."""
@@ -23,8 +20,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the wheel, which is for this platform then; for an editable installation beside the sources."""
         self._folder = TemporaryDirectory()
-        for made in compiled(Path(self.root), Path(self._folder.name)):
-            place = f"{PACKAGE}/{made.name}"
+        for place, made in compiled(Path(self.root), Path(self._folder.name)).items():
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
             if version == "editable":
@@ -37,15 +33,15 @@ class NativeBuildHook(BuildHookInterface[Any]):
         self._folder.cleanup()
 
 
-def compiled(root: Path, folder: Path) -> list[Path]:
-    """The compiled modules, made in a folder; none where they cannot be, for they are of use together only."""
+def compiled(root: Path, folder: Path) -> dict[str, Path]:
+    """Place of a compiled module in the checkout → where it was made; none, or all: they are of use together only."""
     from Cython.Build import cythonize  # noqa: PLC0415  needed only where something is built
     from setuptools import Distribution, Extension  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
     extensions = [
-        Extension(f"{PACKAGE.replace('/', '.')}.{source.stem}", [str(source)], extra_compile_args=["-O3"])
-        for source in sorted((root / PACKAGE).glob("*.pyx"))
+        Extension(".".join(source.relative_to(root).with_suffix("").parts), [str(source)], extra_compile_args=["-O3"])
+        for source in sorted((root / "bus").rglob("*.pyx"))
     ]
     made = cythonize(extensions, build_dir=str(folder), include_path=[str(root)], quiet=True)
     command = build_ext(Distribution({"ext_modules": made}))
@@ -55,8 +51,9 @@ def compiled(root: Path, folder: Path) -> list[Path]:
         command.run()
     except Exception as error:  # noqa: BLE001  setuptools and distutils each have a class of their own for it
         sys.stderr.write(f"not compiled, so the bus runs its reference in Python: {error}\n")
-        return []
-    return [Path(command.get_ext_fullpath(extension.name)) for extension in extensions]
+        return {}
+    names = [command.get_ext_filename(extension.name) for extension in extensions]
+    return {name: folder / name for name in names}
 
 
 def put(made: Path, place: Path) -> None:
@@ -69,5 +66,5 @@ def put(made: Path, place: Path) -> None:
 if __name__ == "__main__":  # compile in place, after a change of the sources: python hatch_build.py
     with TemporaryDirectory() as folder:
         root = Path(__file__).parent.resolve()
-        for module in compiled(root, Path(folder)):
-            put(module, root / PACKAGE / module.name)
+        for place, module in compiled(root, Path(folder)).items():
+            put(module, root / place)

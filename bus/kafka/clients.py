@@ -30,7 +30,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import BrokerUnavailableError, TopicUnknownError
-from bus.kafka import coordinator, login
+from bus.kafka import coordinator, login, record_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -83,6 +83,7 @@ LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
 _log = structlog.get_logger()
 
 coordinator.install()
+record_batches.install()
 
 
 def security(connection: Connection) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bus.pipeline.record import Output
+    from bus.pipeline.record import Made
 
 
 class OutputBatch:
@@ -18,17 +18,17 @@ class OutputBatch:
     """
 
     def __init__(self, most_topics: int | None = None) -> None:
-        self.outputs: list[Output] = []
+        self.outputs: list[Made] = []
         self._most_topics = most_topics
         self._topics: set[str] = set()
 
-    def takes(self, outputs: Sequence[Output]) -> bool:
+    def takes(self, outputs: Sequence[Made]) -> bool:
         """Whether these may be added. An empty batch takes anything: what one record becomes is not torn apart."""
         if self._most_topics is None or not self.outputs:
             return True
         return len(self._topics.union(output.topic for output in outputs)) <= self._most_topics
 
-    def add(self, outputs: Sequence[Output]) -> None:
+    def add(self, outputs: Sequence[Made]) -> None:
         """Add them."""
         self.outputs += outputs
         if self._most_topics is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
+
+from bus.pipeline.record import Output, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bus.pipeline.record import Output
+    from bus.pipeline.record import Made
 
-_TOPIC: Final = attrgetter("topic")
 _DEAD_LETTERS: Final = "dlq."
 _RULE: Final = "bus_reject_rule"
 
@@ -36,16 +36,19 @@ class WorkerCounts:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     reopened: Counter[str] = field(default_factory=Counter)
 
-    def committed(self, group: str, outputs: Sequence[Output], seconds: float) -> None:
+    def committed(self, group: str, outputs: Sequence[Made], seconds: float) -> None:
         """Count one transaction that was committed."""
         self.transactions[group] += 1
         self.seconds[group] += seconds
-        made = Counter(map(_TOPIC, outputs))
+        made = Counter[str]()
+        for each in outputs:
+            made[each.topic] += 1 if isinstance(each, Output) else each.count
         self.written += made
         for topic in made:
             if topic.startswith(_DEAD_LETTERS):
                 dataset = topic.removeprefix(_DEAD_LETTERS)
-                self.rejected.update((dataset, _rule(each)) for each in outputs if each.topic == topic)
+                letters = (each for each in outputs if each.topic == topic)
+                self.rejected.update((dataset, _rule(each)) for each in one_by_one(letters))
 
 
 def _rule(reject: Output) -> str:

@@ -12,13 +12,14 @@ import random
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
 from bus.errors import DependencyError, FencedError, LostPositionError, SchemaNotFoundError
-from bus.kafka import clients
-from bus.pipeline import transaction
+from bus.kafka import clients, record_batches
+from bus.kafka.native import Records
+from bus.pipeline import native, transaction
 from bus.pipeline.batch import OutputBatch
 from bus.pipeline.codec import UnknownSchemaError
 from bus.pipeline.counts import WorkerCounts
@@ -28,7 +29,7 @@ from bus.pipeline.redrive import LaneRedrives
 from bus.pipeline.routing import Routing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from bus.config import Connection
     from bus.kafka.registry_client import SchemaRegistry
@@ -36,14 +37,19 @@ if TYPE_CHECKING:
     from bus.pipeline.command import Redrive
     from bus.pipeline.normalise import Normalisers
     from bus.pipeline.open_rejects import OpenRejects
-    from bus.pipeline.record import InputRecord, Output, Stage
+    from bus.pipeline.record import InputRecord, Made, Stage
     from bus.pipeline.route import EntityViews
     from bus.pipeline.share_of_time import ShareOfTime
 
+    Polled = dict[Any, list[Sequence[InputRecord]]]
+    """Partition → its next records, in one or several sequences."""
+
+_T = TypeVar("_T")
 _log = structlog.get_logger()
 
 MAX_RECORDS: Final = 4_000
-"""Records of one transaction: enough that its fixed cost (about 2 ms of CPU) hardly counts."""
+"""Records of one transaction that a lane does not exceed knowingly: enough that its fixed cost (about 2 ms of CPU)
+hardly counts for the reference. Of batches it takes those that it was given, see `FETCH_BYTES`."""
 
 PACE_SECONDS: Final = 0.03
 """Shortest time between two commits of a lane while it keeps up: bounds the transactions per second."""
@@ -63,6 +69,12 @@ LONGEST_QUIET_PACE_SECONDS: Final = 0.25
 lanes of 62 each make 60 small transactions a second, and not 400, which would be more than a small broker can bear."""
 
 MANY_INPUTS: Final = 32
+
+WHOLE_TURN: Final = 1_000
+"""As `transaction.TURN`, of records that the compiled code takes: a millisecond or two."""
+
+FETCH_BYTES: Final = 2 * 1024 * 1024
+"""What a lane fetches at once, and with that its largest transaction; each lane holds twice that at most."""
 
 SCAN_POLL_MS: Final = 20
 """How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
@@ -206,7 +218,8 @@ class LaneLoop:
         producer = clients.producer(self._connection, self.lane.transactional_id)
         async with clients.started(producer, self._connection):
             inputs = self._work().inputs
-            consumer = clients.consumer(self._connection, group_id=self.lane.group, **_fetching(len(inputs)))
+            settings = _fetching(len(inputs)) | _batches()
+            consumer = clients.consumer(self._connection, group_id=self.lane.group, **settings)
             async with clients.started(consumer, self._connection):
                 clients.fetch_together(consumer)
                 positions = await self._positions(consumer, inputs)
@@ -272,11 +285,11 @@ class LaneLoop:
             await self._commit(lane, kept, {})
         lane.stage, lane.most_topics = lane.routing.stage, lane.routing.most_topics
 
-    async def _step(self, lane: _Opened, polled: Mapping[Any, Sequence[InputRecord]]) -> tuple[int, int]:
+    async def _step(self, lane: _Opened, polled: Polled) -> tuple[int, int]:
         """Take what was polled through the stage; how many records, and how many batches the last transaction had."""
         batch, offsets = lane.batch(), dict[Any, int]()
-        for place, records in polled.items():
-            for some in _slices(records, lane.slice):
+        for place, fetched in polled.items():
+            async for some in self._slices(lane, fetched):
                 self._shared.counts.read[place.topic] += len(some)
                 outputs = await self._apply(lane.stage, some)
                 if not batch.takes(outputs):
@@ -286,10 +299,23 @@ class LaneLoop:
                 offsets[place] = some[-1].offset + 1
                 await _turn(some)
         batches = await self._commit(lane, batch.outputs, offsets)
-        taken = sum(map(len, polled.values()))
-        return taken, batches
+        return _taken(polled), batches
 
-    async def _commit(self, lane: _Opened, outputs: Sequence[Output], offsets: dict[Any, int]) -> int:
+    async def _slices(
+        self, lane: _Opened, fetched: Iterable[Sequence[InputRecord]]
+    ) -> AsyncIterator[Sequence[InputRecord]]:
+        """The records, as many at once as the stage is given; no more than fit into one transaction by their topics."""
+        for records in fetched:
+            start = 0
+            while start < len(records):
+                some = records[start : start + lane.slice(records)]
+                if lane.counts_topics and lane.routing is not None and len(some) > 1:
+                    fitting = await self._apply(partial(lane.routing.stage.fitting, most=transaction.MAX_TOPICS), some)
+                    some = some if fitting == len(some) else some[:fitting]
+                yield some
+                start += len(some)
+
+    async def _commit(self, lane: _Opened, outputs: Sequence[Made], offsets: dict[Any, int]) -> int:
         began = time.perf_counter()
         made = await transaction.commit(lane.producer, outputs, offsets, self.lane.group, int(time.time() * 1000))
         lane.positions.update({(place.topic, place.partition): offset for place, offset in offsets.items()})
@@ -308,7 +334,7 @@ class LaneLoop:
     async def _scan(self, lane: _Opened, routing: Routing) -> None:
         batch, reached = lane.batch(), dict[tuple[str, int], int]()
         for place, records in (await routing.scan()).items():
-            for some in _slices(records, lane.slice):
+            async for some in self._slices(lane, [records]):
                 outputs = await self._apply(partial(routing.scanned, place), some)
                 if not batch.takes(outputs):
                     await self._commit(lane, [*batch.outputs, *routing.advance(reached)], {})
@@ -326,7 +352,8 @@ class LaneLoop:
         outputs = await self._apply(lambda _: redrives.settle(command, chunk), ())
         await self._commit(lane, outputs, {})
 
-    async def _apply(self, stage: Stage, records: Sequence[InputRecord]) -> list[Output]:
+    async def _apply(self, stage: Callable[[Sequence[InputRecord]], _T], records: Sequence[InputRecord]) -> _T:
+        """What a stage makes of records; the schemas that it does not have are fetched."""
         while True:
             try:
                 return stage(records)
@@ -356,7 +383,7 @@ class LaneLoop:
             await transaction.commit(lane.producer, [], offsets, self.lane.group, 0)
 
 
-def _no_outputs(records: Sequence[InputRecord]) -> list[Output]:  # noqa: ARG001  a stage like others
+def _no_outputs(records: Sequence[InputRecord]) -> list[Made]:  # noqa: ARG001  a stage like others
     return []
 
 
@@ -382,31 +409,63 @@ class _Opened:
     redrives: LaneRedrives | None = None
 
     @property
-    def slice(self) -> int:
-        """Records that the stage is given at once; where a transaction's topics must be counted, one by one."""
-        return transaction.TURN if self.most_topics <= transaction.MAX_TOPICS else 1
+    def counts_topics(self) -> bool:
+        """Whether its outputs may go to more topics than one transaction can bear."""
+        return self.most_topics > transaction.MAX_TOPICS
+
+    def slice(self, records: Sequence[InputRecord]) -> int:
+        """How many of some records the stage is given at once."""
+        if not isinstance(records, list):
+            return WHOLE_TURN
+        return 1 if self.counts_topics else transaction.TURN
 
     def batch(self) -> OutputBatch:
         """The outputs of a transaction, none so far."""
         return OutputBatch(transaction.MAX_TOPICS if self.most_topics > transaction.MAX_TOPICS else None)
 
 
-async def _polled(consumer: Any, timeout_ms: int) -> dict[Any, list[Any]]:
+async def _polled(consumer: Any, timeout_ms: int) -> Polled:
     """The next records, by partition.
 
     What is at hand was asked for at the end of the last transaction, and says what there was then, on as few partitions
     as had something first. Without looking again, everything that came while the lane waited for its pace would wait
     for one more transaction.
     """
-    polled: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=MAX_RECORDS)
-    if room := MAX_RECORDS - sum(map(len, polled.values())) if polled else 0:
-        for place, more in (await consumer.getmany(timeout_ms=FRESH_MS, max_records=room)).items():
-            polled.setdefault(place, []).extend(more)
+    polled: Polled = {}
+    for wait in (timeout_ms, FRESH_MS):
+        room = MAX_RECORDS - _taken(polled)
+        if room <= 0:
+            break
+        counted = None if _in_batches() else room  # batches are bounded by their bytes
+        for place, fetched in (await consumer.getmany(timeout_ms=wait, max_records=counted)).items():
+            polled.setdefault(place, []).extend(_by_batch(place, fetched))
+        if not polled:
+            break
     return polled
 
 
-def _slices(records: Sequence[InputRecord], size: int) -> Iterator[Sequence[InputRecord]]:
-    return (records[start : start + size] for start in range(0, len(records), size))
+def _in_batches() -> bool:
+    """Whether lanes fetch whole batches, for the compiled code."""
+    return native.is_used() and record_batches.IS_USABLE
+
+
+def _by_batch(place: Any, fetched: list[Any]) -> list[Any]:
+    """What was fetched of a partition: batches, or records, of which the compiled code makes a batch."""
+    if not native.is_used():
+        return [fetched]
+    return fetched if record_batches.IS_USABLE else [Records.of(place.topic, place.partition, fetched)]
+
+
+def _batches() -> dict[str, Any]:
+    """How a lane's consumer fetches them."""
+    if not _in_batches():
+        return {}
+    return record_batches.fetching() | {"fetch_max_bytes": FETCH_BYTES, "max_partition_fetch_bytes": FETCH_BYTES}
+
+
+def _taken(polled: Polled) -> int:
+    """Records that were polled."""
+    return sum(len(records) for fetched in polled.values() for records in fetched)
 
 
 async def _turn(some: Sequence[InputRecord]) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
 from bus import wire
+from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
 from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.envelope import row_schema
-from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.open_rejects import Entry, Verdict
-from bus.pipeline.record import Output
+from bus.pipeline.record import Output, keys
 from bus.pipeline.reject import Reject
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from bus.pipeline.native._core import Interpreter
     from bus.pipeline.native.program import Program
     from bus.pipeline.open_rejects import OpenRejects
-    from bus.pipeline.record import InputRecord
+    from bus.pipeline.record import InputRecord, Made
 
 _log = structlog.get_logger()
 
@@ -83,16 +85,45 @@ class DatasetNormaliser:
         self._output = output
         self._decoders = decoders
         self._writers: dict[int, _Writer] = {}
-        self._interpreter: Interpreter | None = None
         self._type = ("ce_type", output.event_type)
         self._id_suffix = f"/m{output.revision}".encode()
 
-    def finished(self, records: Sequence[InputRecord]) -> Sequence[Output | None]:
-        """For each record what the compiled code makes of it; None for one that is to be called with, by itself.
+    def normalised(self, records: Sequence[InputRecord]) -> tuple[list[Made], dict[int, Reject]]:
+        """What becomes of records of one partition, in their order; and the rejects, by their places among them.
 
-        It knows the writer of the record that was called with last: of two that flow at once, one is slower.
+        Raises:
+            UnknownSchemaError: a writer schema is not at hand yet.
         """
-        return [None] * len(records) if self._interpreter is None else self._interpreter.outputs(records)
+        if native.is_used() and isinstance(records, Records):
+            return self._normalised_whole(records)
+        made: list[Made] = []
+        rejects = {}
+        for place, record in enumerate(records):
+            output = self(record)
+            if isinstance(output, Reject):
+                rejects[place] = output
+            elif output is not None:
+                made.append(output)
+        return made, rejects
+
+    def _normalised_whole(self, records: Records) -> tuple[list[Made], dict[int, Reject]]:
+        """The compiled code goes as far as it knows its way; then comes a record for the reference, and so on."""
+        made = Packing(self._output.topic, self._output.partitions)
+        rejects = {}
+        place = 0
+        while place < len(records):
+            writer = self._writers.get(int.from_bytes(records.frame(place), "big"))
+            if writer is not None and writer.interpreter is not None:
+                began, place = place, writer.interpreter.take(records, place, len(records), made)
+                if place > began:
+                    continue
+            output = self(records[place])
+            if isinstance(output, Reject):
+                rejects[place] = output
+            elif output is not None:
+                made.add(output.partition, output.key, output.value, output.headers)
+            place += 1
+        return [*made.packed()], rejects
 
     def __call__(self, record: InputRecord) -> Output | Reject | None:
         """What a raw record becomes: a canonical record, a tombstone or a reject; None for a key that never was.
@@ -128,8 +159,7 @@ class DatasetNormaliser:
         if record.value is None or record.key is None:
             raise BadRecordError("a raw record needs a key and a value")
         schema_id = wire.schema_id(record.value)
-        decode, mapping, interpreter = self._writers.get(schema_id) or self._writer(schema_id)
-        self._interpreter = interpreter
+        decode, mapping, _ = self._writers.get(schema_id) or self._writer(schema_id)
         event = decode(record.value)
         if event["op"] == "d":
             # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
@@ -169,22 +199,11 @@ class DatasetNormaliser:
         return self._writers.setdefault(schema_id, made)
 
     def _native(self, schema_id: int, schema: dict[str, Any], mapping: CompiledMapping) -> Interpreter | None:
-        if not native.is_used():
-            return None
         output = self._output
-
-        def key_of(raw_key: bytes) -> bytes | None:
-            try:
-                return self._key(mapping, raw_key)
-            except wire.BadKeyError:
-                return None
-
-        target = native.Target(output.topic, output.partitions, self._type, self._id_suffix, key_of)
-        try:
-            return native.Interpreter(output.program(schema_id, schema), target)
-        except (NotNativeError, OverflowError) as reason:
-            _log.info("normalised by the reference", entity=self.entity, writer=schema_id, reason=str(reason))
-            return None
+        key_of = partial(self._key, mapping)
+        target = native.Target(output.partitions, self._type, self._id_suffix, key_of)
+        program = partial(output.program, schema_id, schema)
+        return native.interpreter(program, target, entity=self.entity, writer=schema_id)
 
     def letter(self, record: InputRecord, reject: Reject) -> Output:
         """The dead letter of a record that was rejected."""
@@ -212,7 +231,7 @@ class Normalise:
         self._rejects = rejects
         self._now = now
 
-    def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
+    def __call__(self, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of all mappings for records of one partition, in their order, and the changes of open rejects.
 
         Raises:
@@ -223,22 +242,22 @@ class Normalise:
         place = records[0].topic, records[0].partition
         normalisers = self._normalisers[place[0]]
         opened = self._rejects.entries[place]
-        made: list[Output] = []
+        made: list[Made] = []
+        rejected: dict[int, list[tuple[DatasetNormaliser, Reject]]] = defaultdict(list)
+        for normaliser in normalisers:
+            outputs, rejects = normaliser.normalised(records)
+            made += outputs
+            for at, reject in rejects.items():
+                rejected[at].append((normaliser, reject))
+        if not rejected and not opened:
+            return made
         changes: dict[bytes, Entry] = {}
-        finished = zip(*(normaliser.finished(records) for normaliser in normalisers), strict=True)
-        for record, outputs in zip(records, finished, strict=True):
-            rejected = None
-            for normaliser, finished_output in zip(normalisers, outputs, strict=True):
-                output = finished_output or normaliser(record)
-                if isinstance(output, Reject):
-                    rejected = [*(rejected or ()), (normaliser, output)]
-                elif output is not None:
-                    made.append(output)
-            if rejected is not None:
-                made += [normaliser.letter(record, reject) for normaliser, reject in rejected]
-                self._open(record, rejected, changes)
-            elif record.key in opened or (changes and record.key in changes):
-                _supersede(record.key, opened, changes)
+        for at, key in enumerate(keys(records)):
+            if at in rejected:
+                made += [normaliser.letter(records[at], reject) for normaliser, reject in rejected[at]]
+                self._open(records[at], rejected[at], changes)
+            elif key in opened or (changes and key in changes):
+                _supersede(key, opened, changes)
         return [*made, *self._rejects.settle(place, changes)] if changes else made
 
     def _open(

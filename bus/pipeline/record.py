@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from bus.kafka.native import IS_BUILT, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from bus.kafka.native import Packed
     from bus.wire import Header
+
+Made: TypeAlias = "Output | Packed"
+"""What a stage makes: a record, or records of one partition that the compiled code has made ready to be sent."""
 
 
 class InputRecord(Protocol):
-    """A consumed record, as aiokafka hands it over."""
+    """A consumed record."""
 
     @property
     def topic(self) -> str: ...  # noqa: D102
@@ -40,10 +46,25 @@ class Output(NamedTuple):
 class Stage(Protocol):
     """A stage of the data path."""
 
-    def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
+    def __call__(self, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of records of one partition, in their order.
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand; the loop fetches it and calls again.
         """
         ...
+
+
+def one_by_one(made: Iterable[Made]) -> Iterator[Output]:
+    """Each record by itself."""
+    for each in made:
+        if isinstance(each, Output):
+            yield each
+        else:
+            for key, value, headers in each:
+                yield Output(each.topic, each.partition, key, value, headers)
+
+
+def keys(records: Sequence[InputRecord]) -> Sequence[bytes | None]:
+    """The records' keys; without making an object of each record where there is none yet."""
+    return records.keys() if IS_BUILT and isinstance(records, Records) else [record.key for record in records]

@@ -8,19 +8,19 @@ filtered views is remembered per key (`bus.pipeline.memory`), and written to whe
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import structlog
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
+from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import decoder
 from bus.pipeline.memory import pack, unpack
-from bus.pipeline.native.nodes import NotNativeError
+from bus.pipeline.native.program import compile_fields_program
 from bus.pipeline.predicate_index import PredicateIndex
-from bus.pipeline.record import Output
+from bus.pipeline.record import Output, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from bus.catalogue.predicate import Predicate
     from bus.pipeline.codec import Decoders
     from bus.pipeline.memory import Change, Memory, Progress
-    from bus.pipeline.native import Convert
+    from bus.pipeline.native._core import Interpreter
     from bus.pipeline.native.program import Program
-    from bus.pipeline.record import InputRecord
+    from bus.pipeline.record import InputRecord, Made
     from bus.wire import Header
 
     Changes = dict[bytes, bytes | None]
     """Key → its new packed set; None or empty for no view."""
 
-
-_log = structlog.get_logger()
+MOST_REMEMBERED: Final = 100_000
+"""Contents of filtered fields whose matches are remembered: some 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class Target:
     """A view with what stands in every record of it."""
 
     __slots__ = (
-        "_converters",
+        "_interpreters",
+        "_last",
         "_program",
         "_records",
         "encode",
@@ -89,8 +90,9 @@ class Target:
 
     def __init__(self, view: ViewOutput, records: SharedRecords) -> None:
         self._records = records
-        self._program = view.program if native.is_used() else None
-        self._converters: dict[bytes, Convert] = {}
+        self._program = view.program
+        self._interpreters: dict[bytes, Interpreter | None] = {}
+        self._last: Interpreter | None = None
         self.topic = view.topic
         self.partitions = view.partitions
         self.type_header: Header = ("ce_type", view.event_type)
@@ -99,7 +101,26 @@ class Target:
         self.encode = view.encode
         self.key = view.key
 
-    def output(self, record: InputRecord, headers: Mapping[str, bytes], shared: bytes | None) -> Output:
+    def take(self, records: Records, place: int, stop: int, made: Packing) -> None:
+        """Add the view's records of shared ones, from one place up to another.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
+        while place < stop:
+            frame = records.frame(place)
+            interpreter = self._interpreter(frame) if frame else self._last
+            if interpreter is not None:
+                self._last = interpreter
+                began, place = place, interpreter.take(records, place, stop, made)
+                if place > began:
+                    continue
+            record = records[place]
+            output = self.output(record, dict(record.headers), record.value)
+            made.add(output.partition, output.key, output.value, output.headers)
+            place += 1
+
+    def output(self, record: InputRecord, headers: Mapping[str, bytes | None], shared: bytes | None) -> Output:
         """The view's record of a shared one.
 
         Args:
@@ -121,25 +142,38 @@ class Target:
 
     def _shown(self, shared: bytes) -> bytes:
         """What the view shows of a record."""
-        head = shared[: wire.FRAME_BYTES]
-        convert = self._converters.get(head) or self._converters.setdefault(head, self._converter(shared))
-        made = convert(b"", shared)
+        interpreter = self._interpreter(shared[: wire.FRAME_BYTES])
+        made = None if interpreter is None else interpreter.convert(b"", shared)
         return self.encode(self.project(self._records.whole(shared))) if made is None else made
 
-    def _converter(self, shared: bytes) -> Convert:
-        """By the compiled code, for the writer of a record; one that does nothing where there is none."""
-        if self._program is None:
-            return _left_to_the_reference
-        writer, schema = self._records.writer(shared)
-        try:
-            return native.Interpreter(self._program(writer, schema)).convert
-        except (NotNativeError, OverflowError) as reason:
-            _log.info("shown by the reference", topic=self.topic, writer=writer, reason=str(reason))
-            return _left_to_the_reference
+    def _interpreter(self, frame: bytes) -> Interpreter | None:
+        """The compiled code for the writer of records that begin so, if there is any."""
+        if frame not in self._interpreters:
+            self._interpreters[frame] = self._compiled(frame)
+        return self._interpreters[frame]
+
+    def _compiled(self, frame: bytes) -> Interpreter | None:
+        if self._program is None or not native.is_used():
+            return None
+        writer, schema = self._records.writer(frame)
+        keeps_partition = self.key is None
+        target = native.Target(self.partitions, self.type_header, self.id_suffix, self.key, keeps_partition)
+        return native.interpreter(partial(self._program, writer, schema), target, topic=self.topic, writer=writer)
 
 
-def _left_to_the_reference(key: bytes, value: bytes) -> None:  # noqa: ARG001  a converter like others
-    return None
+@dataclass(slots=True)
+class _Extractor:
+    """Takes fields out of records without decoding them.
+
+    Attributes:
+        interpreter: of what one writer has written.
+        places: of the fields, in the writer's schema.
+        hits: what has been found for such fields.
+    """
+
+    interpreter: Interpreter
+    places: tuple[int, ...]
+    hits: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
 
 
 class SharedRecords:
@@ -157,6 +191,7 @@ class SharedRecords:
         self._decoders = decoders
         self._filtered = filtered
         self._partly: dict[int, Callable[[bytes], Any]] = {}
+        self._extractors: dict[bytes, _Extractor | None] = {}
         self._last: tuple[bytes | None, Any] = (None, None)
 
     def writer(self, value: bytes) -> tuple[int, dict[str, Any]]:
@@ -170,6 +205,24 @@ class SharedRecords:
             self._last = (value, self._decoders.decode(wire.schema_id(value), value))
         found: dict[str, Any] = self._last[1]
         return found
+
+    def extractor(self, records: Records) -> _Extractor | None:
+        """What takes the fields that filters read out of records like the first that has a value, if anything does."""
+        frame = next((frame for place in range(len(records)) if (frame := records.frame(place))), b"")
+        if frame and frame not in self._extractors:
+            self._extractors[frame] = self._made_extractor(frame)
+        return self._extractors.get(frame)
+
+    def _made_extractor(self, frame: bytes) -> _Extractor | None:
+        writer, schema = self.writer(frame)
+        target = native.Target(1, ("", b""), b"")
+        program = partial(compile_fields_program, writer, schema)
+        interpreter = native.interpreter(program, target, filters_of=schema["name"], writer=writer)
+        if interpreter is None:
+            return None
+        return _Extractor(
+            interpreter, tuple(i for i, each in enumerate(schema["fields"]) if each["name"] in self._filtered)
+        )
 
     def filtered(self, value: bytes) -> dict[str, Any]:
         """The fields of a record that filters read."""
@@ -188,6 +241,7 @@ class ViewSet:
         filters = [view.filter for view in views if view.filter is not None]
         self._records = SharedRecords(decoders, frozenset[str]().union(*(each.fields for each in filters)))
         self._index = PredicateIndex(filters, types)
+        self._last_hits: tuple[Sequence[InputRecord] | None, list[tuple[int, ...]]] = (None, [])
         self.unfiltered = [Target(view, self._records) for view in views if view.filter is None]
         self.filtered = [Target(view, self._records) for view in views if view.filter is not None]
 
@@ -198,6 +252,43 @@ class ViewSet:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
         """
         return () if value is None else self._index.matches(self._records.filtered(value))
+
+    def hits(self, records: Sequence[InputRecord], *, keep: bool = False) -> list[tuple[int, ...]]:
+        """For each record as `matches`. What stands in the fields that filters read repeats, and is remembered.
+
+        Args:
+            records: of one partition.
+            keep: the next call is about the same records.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
+        (last, hits), self._last_hits = self._last_hits, (None, [])
+        if last is not records:
+            hits = self._hits(records)
+        if keep:
+            self._last_hits = (records, hits)
+        return hits
+
+    def _hits(self, records: Sequence[InputRecord]) -> list[tuple[int, ...]]:
+        if not native.is_used() or not isinstance(records, Records):
+            return [self.matches(record.value) for record in records]
+        extractor = self._records.extractor(records)
+        if extractor is None:
+            return [self.matches(record.value) for record in records]
+        found = extractor.hits
+        if len(found) > MOST_REMEMBERED:
+            found.clear()
+        hits = []
+        for place, fields in enumerate(extractor.interpreter.fields(records, extractor.places)):
+            if fields is None:
+                hits.append(self.matches(records[place].value))
+                continue
+            here = found.get(fields)
+            if here is None:
+                here = found[fields] = self.matches(records[place].value)
+            hits.append(here)
+        return hits
 
 
 class EntityViews:
@@ -276,6 +367,60 @@ class _Numbered:
         return open_to[0] if len(open_to) == 1 else frozenset().union(*open_to)
 
 
+class _Outputs:
+    """What becomes of some records, by the reference: record by record."""
+
+    def __init__(self, records: Sequence[InputRecord]) -> None:
+        self._records = records
+        self._made: list[Made] = []
+
+    def put(self, target: Target, place: int) -> None:
+        """A view's record of one."""
+        record = self._records[place]
+        self._made.append(target.output(record, dict(record.headers), record.value))
+
+    def bury(self, target: Target, place: int) -> None:
+        """A view's tombstone."""
+        record = self._records[place]
+        self._made.append(target.output(record, dict(record.headers), None))
+
+    def made(self) -> list[Made]:
+        """All of it, each view's in order."""
+        return self._made
+
+
+class _PackedOutputs:
+    """The same by the compiled code, view by view."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._packings: dict[Target, Packing] = {}
+
+    def put_all(self, target: Target) -> None:
+        """A view's records of all."""
+        target.take(self._records, 0, len(self._records), self._packing(target))
+
+    def put(self, target: Target, place: int) -> None:
+        """A view's record of one."""
+        target.take(self._records, place, place + 1, self._packing(target))
+
+    def bury(self, target: Target, place: int) -> None:
+        """A view's tombstone."""
+        record = self._records[place]
+        output = target.output(record, dict(record.headers), None)
+        self._packing(target).add(output.partition, output.key, output.value, output.headers)
+
+    def _packing(self, target: Target) -> Packing:
+        found = self._packings.get(target)
+        if found is None:
+            found = self._packings[target] = Packing(target.topic, target.partitions)
+        return found
+
+    def made(self) -> list[Made]:
+        """All of it, each view's in order."""
+        return [packed for packing in self._packings.values() for packed in packing.packed()]
+
+
 class PartitionRouter:
     """Routes the records of one partition of an entity.
 
@@ -301,78 +446,112 @@ class PartitionRouter:
         self._live = _Numbered(self._entity.select(live), everything)
         self._filling = _Numbered(self._entity.select(frozenset(filling)), filling) if filling else None
 
-    def live(self, records: Sequence[InputRecord]) -> list[Output]:
+    def live(self, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of new records, in their order.
 
         Raises:
             UnknownSchemaError: the writer schema is not at hand yet.
             BadRecordError: a shared record does not decode, which only a foreign writer can cause.
         """
-        made: list[Output] = []
         changes: Changes = {}
-        views = self._live
-        unfiltered, filtered = views.views.unfiltered, views.views.filtered
-        for record in records:
-            if unfiltered:
-                headers = dict(record.headers)
-                for target in unfiltered:
-                    made.append(target.output(record, headers, record.value))  # noqa: PERF401  mostly there is only one
-            if filtered:
-                hits = views.views.matches(record.value)
-                if hits or self._known(record, changes):
-                    self._move(record, hits, views, made, changes)
+        made: _Outputs | _PackedOutputs
+        if native.is_used() and isinstance(records, Records):
+            made = _PackedOutputs(records)
+            self._route_whole(records, made, changes)
+        else:
+            made = _Outputs(records)
+            self._route(records, made, changes)
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
-        if changes:
-            made += self._settle(changes)
-        return made
+        return [*made.made(), *self._settle(changes)]
 
-    def scanned(self, records: Sequence[InputRecord]) -> list[Output]:
+    def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
+        views = self._live
+        for place, record in enumerate(records):
+            for target in views.views.unfiltered:
+                made.put(target, place)
+            if views.views.filtered:
+                hits = views.views.matches(record.value)
+                if hits or self._known(record.key, changes):
+                    self._move((place, record.key), hits, views, made, changes)
+
+    def _route_whole(self, records: Records, made: _PackedOutputs, changes: Changes) -> None:
+        """The same with the compiled code: view by view, and beyond that only records that come or go."""
+        views = self._live
+        for target in views.views.unfiltered:
+            made.put_all(target)
+        if not views.views.filtered:
+            return
+        known = self._memory.sets
+        for place, (hits, key) in enumerate(zip(views.views.hits(records), records.keys(), strict=True)):
+            if hits or key in known or key in changes:
+                self._move((place, key), hits, views, made, changes)
+
+    def fitting(self, records: Sequence[InputRecord], most: int) -> int:
+        """How many records, from the first on, write to so many topics at most; one at least.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `live`.
+        """
+        views = self._live
+        if not views.views.filtered:
+            return len(records)
+        room = most - len(views.views.unfiltered) - 1  # and the one of `_bus.members`
+        numbers = set[int]()
+        for place, (hits, key) in enumerate(zip(views.views.hits(records, keep=True), keys(records), strict=True)):
+            known = self._memory.sets.get(key or b"")
+            if hits or known:
+                numbers.update(map(views.numbers.__getitem__, hits), unpack(known or b""))
+                if len(numbers) > room:
+                    return max(1, place)
+        return len(records)
+
+    def scanned(self, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of older records to the views that are being filled; see `_Numbered.open_to`.
 
         Raises:
             UnknownSchemaError, BadRecordError: as `live`.
         """
-        made: list[Output] = []
+        made = _Outputs(records)
         changes: Changes = {}
         if self._filling is not None:
-            for record in records:
-                self._scan(record, self._filling, made, changes)
-        made += self._settle(changes)
-        return made
+            for place, record in enumerate(records):
+                self._scan(place, record, self._filling, made, changes)
+        return [*made.made(), *self._settle(changes)]
 
-    def _scan(self, record: InputRecord, views: _Numbered, made: list[Output], changes: Changes) -> None:
+    def _scan(self, place: int, record: InputRecord, views: _Numbered, made: _Outputs, changes: Changes) -> None:
         changed_at = self._memory.changed.get(record.key or b"", -1)
         open_to = views.open_to(record.offset, changed_at)
         if not open_to:
             return
-        headers = dict(record.headers)
-        unfiltered = (target for target in views.views.unfiltered if target.topic in open_to)
-        made += [target.output(record, headers, record.value) for target in unfiltered]
+        for target in views.views.unfiltered:
+            if target.topic in open_to:
+                made.put(target, place)
         filtered = views.views.filtered
         hits = tuple(hit for hit in views.views.matches(record.value) if filtered[hit].topic in open_to)
-        if hits or self._known(record, changes):
-            self._move(record, hits, views, made, changes, open_to)
+        if hits or self._known(record.key, changes):
+            self._move((place, record.key), hits, views, made, changes, open_to)
 
-    def _known(self, record: InputRecord, changes: Changes) -> bytes | None:
-        """The set that the key is in before the record."""
-        key = record.key or b""
+    def _known(self, key: bytes | None, changes: Changes) -> bytes | None:
+        """The set that a key is in before its record."""
+        key = key or b""
         return changes[key] if key in changes else self._memory.sets.get(key)
 
     def _move(  # noqa: PLR0913, PLR0917  the record, what it passes, and the four things that it moves
         self,
-        record: InputRecord,
+        record: tuple[int, bytes | None],
         hits: tuple[int, ...],
         views: _Numbered,
-        made: list[Output],
+        made: _Outputs | _PackedOutputs,
         changes: Changes,
         open_to: frozenset[str] | None = None,
     ) -> None:
-        """The record to the views that it passes, a tombstone to those that its key leaves."""
-        headers = dict(record.headers)
+        """The record (its place, its key) to the views that it passes, a tombstone to those that its key leaves."""
+        place, key = record
         filtered = views.views.filtered
-        made += [filtered[hit].output(record, headers, record.value) for hit in hits]
-        before = self._known(record, changes) or b""
+        for hit in hits:
+            made.put(filtered[hit], place)
+        before = self._known(key, changes) or b""
         alone = views.packed(hits)
         if before == alone:
             return
@@ -382,10 +561,10 @@ class PartitionRouter:
             if position is None or (open_to is not None and filtered[position].topic not in open_to):
                 staying.add(number)
             elif number not in staying:
-                made.append(filtered[position].output(record, headers, None))
+                made.bury(filtered[position], place)
         after = pack(sorted(staying & self._numbers))
         if after != before:
-            changes[record.key or b""] = after
+            changes[key or b""] = after
 
     def _settle(self, changes: Changes) -> list[Output]:
         for key, packed in changes.items():
@@ -404,7 +583,7 @@ class Route:
     def __init__(self, routers: Mapping[tuple[str, int], PartitionRouter]) -> None:
         self._routers = routers
 
-    def __call__(self, records: Sequence[InputRecord]) -> list[Output]:
+    def __call__(self, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of new records of one partition to all views, in the records' order.
 
         Raises:
@@ -413,3 +592,11 @@ class Route:
         if not records:
             return []
         return self._routers[records[0].topic, records[0].partition].live(records)
+
+    def fitting(self, records: Sequence[InputRecord], most: int) -> int:
+        """How many records, from the first on, write to so many topics at most; one at least.
+
+        Raises:
+            UnknownSchemaError: a writer schema is not at hand yet.
+        """
+        return self._routers[records[0].topic, records[0].partition].fitting(records, most)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bus.config import Connection
-    from bus.pipeline.record import InputRecord, Output
+    from bus.pipeline.record import InputRecord, Made, Output
     from bus.pipeline.route import EntityViews
 
     Place = tuple[str, int]
@@ -119,7 +119,7 @@ class Routing:
         polled = await self._scanner.getmany(timeout_ms=0, max_records=SCAN_RECORDS)
         return {(place.topic, place.partition): records for place, records in polled.items()}
 
-    def scanned(self, place: Place, records: Sequence[InputRecord]) -> list[Output]:
+    def scanned(self, place: Place, records: Sequence[InputRecord]) -> list[Made]:
         """The outputs of scanned records of one partition.
 
         Raises:

@@ -1,21 +1,25 @@
 """Outputs and positions in one Kafka transaction: the only way in which the data path writes.
 
-aiokafka's public batch API is used (`create_batch`, `send_batch`): no future per record.
+Batches are sent, not records: no future per record. See `bus.kafka.record_batches`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bus.errors import DependencyError
-from bus.kafka import clients
+from bus.kafka import clients, native, record_batches
+from bus.pipeline.record import Output, one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from bus.pipeline.record import Output
+    from bus.kafka.native import Packed
+    from bus.pipeline.record import Made
 
+Place: TypeAlias = tuple[str, int]
 
 LOOK_SECONDS: Final = 2.0
 """A transaction that takes longer may be writing to a topic that was deleted, which the client would try for ever."""
@@ -39,7 +43,7 @@ class TopicGoneError(DependencyError):
     """A topic that a transaction writes to is gone."""
 
 
-async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[asyncio.Future[Any]]:
+async def send(producer: Any, outputs: Iterable[Made], now_ms: int) -> list[asyncio.Future[Any]]:
     """Queue outputs on the producer's open transaction, in order per partition; the futures of their batches.
 
     Args:
@@ -47,25 +51,57 @@ async def send(producer: Any, outputs: Iterable[Output], now_ms: int) -> list[as
         outputs: what to send.
         now_ms: record timestamp, milliseconds since 1970.
     """
-    open_batches: dict[tuple[str, int], Any] = {}
-    full: list[tuple[tuple[str, int], Any]] = []
-    for number, (topic, partition, key, value, headers) in enumerate(outputs, 1):
+    batches = _whole_batches if record_batches.IS_USABLE else _plain_batches
+    ready = [each async for each in batches(producer, outputs, now_ms)]
+    clients.introduce(producer, {topic for (topic, _), _ in ready})
+    return [await producer.send_batch(batch, topic, partition=partition) for (topic, partition), batch in ready]
+
+
+async def _whole_batches(producer: Any, outputs: Iterable[Made], now_ms: int) -> AsyncIterator[tuple[Place, Any]]:
+    packed: dict[Place, list[Packed]] = defaultdict(list)
+    loose: dict[Place, Packed] = {}
+    for number, output in enumerate(outputs, 1):
         if number % (4 * TURN) == 0:  # to append one takes a quarter of what a stage takes
+            await asyncio.sleep(0)
+        place = (output.topic, output.partition)
+        if not isinstance(output, Output):
+            packed[place].append(output)
+            loose.pop(place, None)
+            continue
+        part = loose.get(place)
+        if part is None:
+            part = loose[place] = native.Packed(*place)
+            packed[place].append(part)
+        part.append(output.key, output.value, output.headers)
+    for place, parts in packed.items():
+        batch = record_batches.builder(producer, clients.MAX_BATCH_BYTES, now_ms)
+        for part in parts:
+            taken = 0
+            while (taken := batch.extend(part, taken)) < part.size:
+                yield place, batch
+                batch = record_batches.builder(producer, clients.MAX_BATCH_BYTES, now_ms)
+                await asyncio.sleep(0)
+        yield place, batch
+
+
+async def _plain_batches(producer: Any, outputs: Iterable[Made], now_ms: int) -> AsyncIterator[tuple[Place, Any]]:
+    open_batches: dict[Place, Any] = {}
+    for number, (topic, partition, key, value, headers) in enumerate(one_by_one(outputs), 1):
+        if number % (4 * TURN) == 0:
             await asyncio.sleep(0)
         place = (topic, partition)
         batch = open_batches.get(place)
         if batch is None:
             batch = open_batches[place] = producer.create_batch()
         if batch.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
-            full.append((place, batch))
+            yield place, batch
             batch = open_batches[place] = producer.create_batch()
             batch.append(timestamp=now_ms, key=key, value=value, headers=headers)
-    clients.introduce(producer, {topic for topic, _ in open_batches})
-    ready = [*full, *open_batches.items()]
-    return [await producer.send_batch(batch, place[0], partition=place[1]) for place, batch in ready]
+    for place, batch in open_batches.items():
+        yield place, batch
 
 
-async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
+async def commit(producer: Any, outputs: Sequence[Made], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
     """Write outputs and input offsets, all or nothing, one after the other; how many batches that took.
 
     Not side by side: while the coordinator adds the offsets' partition it answers the brokers' check of the outputs
@@ -91,7 +127,7 @@ async def commit(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any,
         raise
 
 
-async def _look(producer: Any, outputs: Sequence[Output], looks: int) -> int:
+async def _look(producer: Any, outputs: Sequence[Made], looks: int) -> int:
     """Whether there is still hope; how often in a row the broker has answered."""
     gone = await clients.missing_topics(producer, {output.topic for output in outputs})
     if gone is None:
@@ -103,7 +139,7 @@ async def _look(producer: Any, outputs: Sequence[Output], looks: int) -> int:
     return looks + 1
 
 
-async def _write(producer: Any, outputs: Sequence[Output], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
+async def _write(producer: Any, outputs: Sequence[Made], offsets: Mapping[Any, int], group: str, now_ms: int) -> int:
     futures = await send(producer, outputs, now_ms)
     if futures:
         await asyncio.gather(*futures)

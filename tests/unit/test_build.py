@@ -29,5 +29,5 @@ def test_a_compiler_that_fails_or_is_not_there_leaves_the_compiled_code_out(
 ) -> None:
     monkeypatch.setenv("CC", compiler)
 
-    assert hook().compiled(ROOT, tmp_path) == []
+    assert hook().compiled(ROOT, tmp_path) == {}
     assert "not compiled, so the bus runs its reference" in capfd.readouterr().err

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from bus.pipeline.native.nodes import NotNativeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bus.pipeline.native.program import Program
     from bus.wire import Header
-
-    Convert = Callable[[bytes, bytes], bytes | None]
 
 try:
     from bus.pipeline.native._core import Interpreter as Interpreter
 except ImportError:  # installed from source where there was no compiler
     Interpreter = None  # type: ignore[assignment,misc]
+
+_log = structlog.get_logger()
 
 BY_REFERENCE: Final = {"BUS_CODEC": "reference"}
 """The environment in which the compiled code is left out, for comparison."""
@@ -37,15 +42,33 @@ class Target:
     """Where a program's records go, and what stands in each of them.
 
     Attributes:
-        topic: their topic.
-        partitions: of that topic.
+        partitions: of their topic.
         type_header: their `ce_type`.
         id_suffix: what is added to `ce_id`.
-        key_of: from the raw record's key to theirs, where it is not the same; None if it is none.
+        key_of: from a record's key to theirs, where the program does not tell that they are the same; it raises
+            whatever it likes for what is none.
+        keeps_partition: a record's partition follows from the one it comes from, not from its key.
     """
 
-    topic: str
     partitions: int
     type_header: Header
     id_suffix: bytes
-    key_of: Callable[[bytes], bytes | None]
+    key_of: Callable[[bytes], bytes] | None = None
+    keeps_partition: bool = False
+
+
+def interpreter(program: Callable[[], Program], target: Target, **told: Any) -> Interpreter | None:
+    """What runs a program; None where the compiled code is left out, or only the reference can do it, which is logged.
+
+    Args:
+        program: compiles it, or raises NotNativeError.
+        target: where its records go.
+        told: what the log says of it.
+    """
+    if not is_used():
+        return None
+    try:
+        return Interpreter(program(), target)
+    except (NotNativeError, OverflowError) as reason:
+        _log.info("done by the reference", reason=str(reason), **told)
+        return None

@@ -12,12 +12,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
-from bus.pipeline.record import Output
+from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
+
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
-
-ctypedef const uint8_t* Bytes
-
-_new = tuple.__new__
 
 cdef int64_t MAX_BYTES = MAX_RECORD_BYTES
 
@@ -83,37 +80,8 @@ _STEPS = {"nfkc": NFKC, "trim": TRIM, "upper": UPPER, "lower": LOWER}
 cdef enum:
     MEMO_LIMIT = 100_000
 
-
-cdef inline bint read_number(Bytes* place, Bytes end, int64_t* value) noexcept nogil:
-    """A zig-zag number of up to ten bytes."""
-    cdef Bytes p = place[0]
-    cdef uint64_t found = 0
-    cdef uint8_t byte
-    cdef int shift = 0
-    while p < end:
-        byte = p[0]
-        p += 1
-        if shift == 63 and byte > 1:
-            return False
-        found |= (<uint64_t>(byte & 0x7F)) << shift
-        if byte < 0x80:
-            value[0] = <int64_t>(found >> 1) ^ -<int64_t>(found & 1)
-            place[0] = p
-            return True
-        shift += 7
-        if shift > 63:
-            return False
-    return False
-
-
-cdef inline uint8_t* write_number(uint8_t* out, int64_t value) noexcept nogil:
-    cdef uint64_t left = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
-    while left > 0x7F:
-        out[0] = <uint8_t>(left & 0x7F | 0x80)
-        out += 1
-        left >>= 7
-    out[0] = <uint8_t>left
-    return out + 1
+cdef enum Finding:       # what a record is
+    GIVEN_UP, FINISHED, DELETED
 
 
 cdef bint is_utf8(Bytes p, Bytes end, bint* is_ascii) noexcept nogil:
@@ -352,6 +320,46 @@ cdef uint32_t murmur2(Bytes p, int64_t size) noexcept nogil:
     return h ^ h >> 15
 
 
+cdef inline int read_branch(Node* node, Bytes* place, Bytes end) noexcept nogil:
+    """Which branch of a union of null and another type follows: 0 the null, 1 the other, -1 neither."""
+    cdef uint8_t branch
+    if place[0] >= end:
+        return -1
+    branch = place[0][0]
+    place[0] += 1
+    if branch == 2 * node.null_at:
+        return 0
+    return 1 if branch == 2 * (1 - node.null_at) else -1
+
+
+cdef inline Bytes content(Bytes p, Bytes end, int64_t* size) noexcept nogil:
+    """Where a header's value begins, and its size; 0 for a null. The headers are known to be whole."""
+    read_number(&p, end, size)
+    size[0] = max(0, size[0])
+    return p
+
+
+cdef inline uint8_t* append(uint8_t* out, const char* given, int64_t size) noexcept nogil:
+    if size:
+        memcpy(out, given, size)
+    return out + size
+
+
+cdef bytes number(int64_t value):
+    cdef uint8_t[10] out
+    return out[: write_number(out, value) - out]
+
+
+cdef bytes counted(bytes given):
+    """Bytes with their number before them."""
+    return number(len(given)) + given
+
+
+cdef bytes header(tuple given):
+    """A header: its name and its value."""
+    return counted(given[0].encode()) + counted(given[1])
+
+
 cdef class Interpreter:
     """A program, ready to run. Not for two threads at once: it has one buffer.
 
@@ -362,9 +370,9 @@ cdef class Interpreter:
 
     cdef Node* _nodes
     cdef int* _children
-    cdef int _node_count, _child_count
     cdef Slot* _slots
     cdef int _row_first, _row_fields
+    cdef bint _slots_are_empty   # there was no row
     cdef int* _roles
     cdef int* _envelope
     cdef int _envelope_fields
@@ -375,6 +383,7 @@ cdef class Interpreter:
     cdef int64_t* _spans         # where each field of the output begins; one more for the end
     cdef int* _target_null_at
     cdef int _delete, _ops, _key_slot
+    cdef list _key_instructions
     cdef int _birth_id, _birth_date, _sex_id, _sex
     cdef bytes _head
     cdef bytes _frame
@@ -382,25 +391,30 @@ cdef class Interpreter:
     cdef uint8_t* _out
     cdef int64_t _room, _used
     cdef object _key_of
-    cdef str _topic
     cdef uint32_t _partitions
-    cdef bytes _id_suffix
-    cdef tuple _type_header
+    cdef bint _keeps_partition
+    cdef bytes _told_first, _told_then, _id_suffix  # of the headers: what stands before the id, and after it
+    cdef uint8_t* _told
+    cdef int64_t _told_room
 
     def __cinit__(self, program, target=None):
         self._room = 4096
         self._out = <uint8_t*>malloc(self._room)
+        self._told_room = 1024
+        self._told = <uint8_t*>malloc(self._told_room)
         if target is not None:
-            self._topic, self._partitions = target.topic, target.partitions
-            self._id_suffix, self._type_header = target.id_suffix, target.type_header
-            self._key_of = target.key_of
+            self._partitions, self._keeps_partition = target.partitions, target.keeps_partition
+            self._key_of, self._id_suffix = target.key_of, target.id_suffix
+            self._told_first = number(5) + header(SPEC_VERSION_HEADER) + counted(b"ce_id")
+            self._told_then = header(target.type_header) + counted(b"ce_source")
         self._head, self._frame = program.head, program.frame
         self._delete, self._ops, self._key_slot = program.delete, program.ops, program.key_slot
+        self._key_instructions = list(program.key_instructions)
         self._birth_id, self._birth_date = program.birth_rule
         self._sex_id, self._sex = program.sex_rule
         self._lay_out_nodes(program)
         self._lay_out_instructions(program)
-        if not self._out:
+        if not (self._out and self._told):
             raise MemoryError
 
     def __dealloc__(self):
@@ -415,12 +429,12 @@ cdef class Interpreter:
         free(self._spans)
         free(self._target_null_at)
         free(self._out)
+        free(self._told)
 
     cdef _lay_out_nodes(self, program):
         flat, children = [], []
         envelope = [(role, _flatten(node, flat, children)) for role, node in program.envelope]
         row = _flatten(program.row, flat, children)
-        self._node_count, self._child_count = len(flat), len(children)
         self._nodes = <Node*>malloc(max(1, len(flat)) * sizeof(Node))
         self._children = <int*>malloc(max(1, len(children)) * sizeof(int))
         self._roles = <int*>malloc(max(1, len(envelope)) * sizeof(int))
@@ -487,111 +501,201 @@ cdef class Interpreter:
                 self._items[i].allowed[code >> 3] |= 1 << (code & 7)
             self._items[i].least, self._items[i].most = least, most
 
-    def outputs(self, records):
-        """For each record what it becomes, an `Output`, or None: it is the reference's."""
+    def take(self, Records records, Py_ssize_t place, Py_ssize_t stop, Packing made):
+        """Finish records, one after the other; the place of the first that it gives up, or where it was to stop.
+
+        Args:
+            records: of one partition.
+            place, stop: of the first of them, and of the first that is not to be taken any more.
+            made: where what becomes of them is added.
+        """
+        cdef Entry* entry
+        cdef int finding
+        if not 0 <= place <= stop <= records._count:
+            raise IndexError(place)
+        while place < stop:
+            entry = &records._entries[place]
+            if entry.value == NULL and self._envelope_fields == 0 and entry.key != NULL:
+                finding = DELETED
+            else:
+                finding = self._find(entry.key, entry.key_size, entry.value, entry.value_size)
+            if finding == GIVEN_UP or not self._put(entry, finding == FINISHED, records.partition, made):
+                break
+            place += 1
+        return place
+
+    cdef bint _put(self, Entry* entry, bint is_there, int partition, Packing made):
+        """Add what a record became: its value, or a tombstone; False gives it up."""
+        cdef Bytes key = entry.key
+        cdef int64_t key_size = entry.key_size, size = self._used if is_there else 0, told
+        cdef bytes other
+        if self._key_of is not None and self._key_slot < 0:
+            try:
+                other = self._key_of(PyBytes_FromStringAndSize(<const char*>key, key_size))
+            except Exception:  # the reference meets it again, and says what it is
+                return False
+            key, key_size = <Bytes>PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other)
+        if key_size + size > MAX_BYTES:
+            return False
+        if not self._keeps_partition:
+            partition = murmur2(key, key_size) & 0x7FFFFFFF
+        told = self._tell(entry.headers, entry.end)
+        made.put(
+            partition % self._partitions, key, key_size, self._out if is_there else NULL, size, self._told, told
+        )
+        return True
+
+    cdef int64_t _tell(self, Bytes p, Bytes end) except -1:
+        """Write the headers, as `bus.wire.derived_headers`; how many bytes they have."""
+        cdef int64_t count = 0, size = 0, id_size = 0, source_size = 0, time_size = 0
+        cdef int64_t suffix_size = PyBytes_GET_SIZE(self._id_suffix), room
+        cdef Bytes name
+        cdef Bytes number = NULL
+        cdef Bytes source = NULL
+        cdef Bytes time = NULL
+        cdef uint8_t* out
+        read_number(&p, end, &count)
+        while count > 0:
+            read_number(&p, end, &size)
+            name = p
+            p += size
+            if size == 5 and memcmp(name, b"ce_id", 5) == 0:
+                number = p = content(p, end, &id_size)
+                p += id_size
+            elif size == 9 and memcmp(name, b"ce_source", 9) == 0:
+                source = p = content(p, end, &source_size)
+                p += source_size
+            elif size == 7 and memcmp(name, b"ce_time", 7) == 0:
+                time = p = content(p, end, &time_size)
+                p += time_size
+            else:
+                p = content(p, end, &size)
+                p += size
+            count -= 1
+        room = PyBytes_GET_SIZE(self._told_first) + PyBytes_GET_SIZE(self._told_then)
+        room += id_size + suffix_size + source_size + time_size + 64
+        if room > self._told_room:
+            out = <uint8_t*>realloc(self._told, room)
+            if out == NULL:
+                raise MemoryError
+            self._told, self._told_room = out, room
+        out = append(self._told, PyBytes_AS_STRING(self._told_first), PyBytes_GET_SIZE(self._told_first))
+        out = append(write_number(out, id_size + suffix_size), <const char*>number, id_size)
+        out = append(out, PyBytes_AS_STRING(self._id_suffix), suffix_size)
+        out = append(out, PyBytes_AS_STRING(self._told_then), PyBytes_GET_SIZE(self._told_then))
+        out = append(write_number(out, source_size), <const char*>source, source_size)
+        out = append(write_number(out, 7), b"ce_time", 7)
+        out = append(write_number(out, time_size), <const char*>time, time_size)
+        return out - self._told
+
+    def fields(self, Records records, tuple names):
+        """For each record some of its fields, as they are encoded; None where it is not this writer's, or damaged.
+
+        Args:
+            records: of one partition.
+            names: the fields' places in the writer's record.
+        """
+        cdef Py_ssize_t i
+        cdef Entry* entry
         cdef list made = []
-        for record in records:
-            made.append(self._output(record))
+        for i in range(records._count):
+            entry = &records._entries[i]
+            if entry.value == NULL or entry.value_size < 5 or memcmp(entry.value, PyBytes_AS_STRING(self._head), 5):
+                made.append(None)
+            elif self._read_change(entry.value + 5, entry.value + entry.value_size) == GIVEN_UP:
+                made.append(None)
+            else:
+                made.append(self._taken(names))
         return made
 
-    cdef _output(self, record):
-        key, value = record.key, record.value
-        if type(key) is not bytes or type(value) is not bytes:
-            return None
-        value = self.convert(key, value)
-        if value is None:
-            return None
-        if self._key_slot < 0:
-            try:
-                key = self._key_of(key)
-            except Exception:  # the reference meets it again, and says what it is
-                return None
-            if key is None:
-                return None
-        if PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value) > MAX_BYTES:
-            return None
-        headers = self._derived(record.headers)
-        partition = murmur2(<Bytes>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) & 0x7FFFFFFF
-        return _new(Output, (self._topic, partition % self._partitions, key, value, headers))
-
-    cdef list _derived(self, headers):
-        """As `bus.wire.derived_headers`."""
-        cdef tuple id_header = None, source = None, time = None
-        for header in headers:
-            name = header[0]
-            if name == "ce_id":
-                id_header = tuple(header)
-            elif name == "ce_source":
-                source = tuple(header)
-            elif name == "ce_time":
-                time = tuple(header)
-        number = b"" if id_header is None or id_header[1] is None else id_header[1]
-        if source is None or source[1] is None:
-            source = ("ce_source", b"")
-        if time is None or time[1] is None:
-            time = ("ce_time", b"")
-        return [SPEC_VERSION_HEADER, ("ce_id", number + self._id_suffix), self._type_header, source, time]
-
     cpdef bytes convert(self, bytes key, bytes value):
-        """The framed value that is made of a framed value, or None: it is the reference's.
+        """The framed value that is made of a framed value, or None: it is the reference's, or a deletion.
 
         Args:
             key: of the record; looked at by programs with a key's field.
             value: of the record.
         """
-        cdef Bytes p, end
-        cdef Slot* slot
-        cdef int i
         if key is None or value is None:
             return None
-        p = <Bytes>PyBytes_AS_STRING(value)
-        end = p + PyBytes_GET_SIZE(value)
-        if end - p < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
+        if FINISHED != self._find(
+            <Bytes>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), <Bytes>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)
+        ):
             return None
-        p += 5
-        if not self._read_change(p, end):
-            return None
+        return PyBytes_FromStringAndSize(<char*>self._out, self._used)
+
+    cdef int _find(self, Bytes key, int64_t key_size, Bytes value, int64_t value_size) except -1:
+        """What a record is; what is made of it stands in `_out`."""
+        cdef Bytes p = value
+        cdef Slot* slot
+        cdef int i, finding
+        if key == NULL or value == NULL or value_size < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
+            return GIVEN_UP
+        finding = self._read_change(p + 5, p + value_size)
+        if finding == DELETED:
+            return DELETED if self._is_published(key, key_size) else GIVEN_UP
+        if finding == GIVEN_UP:
+            return GIVEN_UP
         if self._key_slot >= 0:
             slot = &self._slots[self._key_slot]
-            if slot.is_null or slot.size != PyBytes_GET_SIZE(key) or memcmp(slot.text, PyBytes_AS_STRING(key), slot.size):
-                return None
+            if slot.is_null or slot.size != key_size or memcmp(slot.text, key, key_size):
+                return GIVEN_UP
         memcpy(self._out, PyBytes_AS_STRING(self._frame), 5)
         self._used = 5
         for i in range(self._instruction_count):
             self._spans[i] = self._used
             if not self._run(i):
-                return None
+                return GIVEN_UP
         self._spans[self._instruction_count] = self._used
-        if not self._agrees():
-            return None
-        return PyBytes_FromStringAndSize(<char*>self._out, self._used)
+        return FINISHED if self._agrees() else GIVEN_UP
 
-    cdef bint _read_change(self, Bytes p, Bytes end) noexcept nogil:
-        """Read the envelope; its new row goes into the slots. Without an envelope the record is the row."""
-        cdef int64_t op = -1, number
-        cdef bint has_row = False
-        cdef int i, role
+    cdef bint _is_published(self, Bytes key, int64_t key_size):
+        """Whether the key of a deleted row, which is in the slots unless there was none, passes its rules."""
+        cdef bint is_ascii
+        cdef int i
+        if not is_utf8(key, key + key_size, &is_ascii):
+            return False
+        if self._slots_are_empty:
+            return True
+        self._used = 5
+        for i in self._key_instructions:
+            self._spans[i] = self._used
+            if not self._run(i):
+                return False
+        return True
+
+    cdef int _read_change(self, Bytes p, Bytes end) noexcept nogil:
+        """Read the envelope; the row after, or of a deletion the one before, goes into the slots.
+
+        Without an envelope the record is the row.
+        """
+        cdef int64_t op = -1
+        cdef bint has_before = False, has_row = False
+        cdef int i, role, is_row
         if self._envelope_fields == 0:
-            return self._read_row(&p, end) and p == end
+            return FINISHED if self._read_row(&p, end) and p == end else GIVEN_UP
+        self._slots_are_empty = True
         for i in range(self._envelope_fields):
             role = self._roles[i]
             if role == OP:
                 if not read_number(&p, end, &op) or not 0 <= op < self._ops:
-                    return False
-            elif role == AFTER:
-                if p >= end:
-                    return False
-                number = p[0]
-                p += 1
-                if number == 2 * (1 - self._nodes[self._envelope[i]].null_at):
-                    if not self._read_row(&p, end):
-                        return False
-                    has_row = True
-                elif number != 2 * self._nodes[self._envelope[i]].null_at:
-                    return False
+                    return GIVEN_UP
+            elif role == AFTER or (role == BEFORE and op == self._delete):
+                has_before |= role == BEFORE
+                is_row = read_branch(&self._nodes[self._envelope[i]], &p, end)
+                if is_row < 0:
+                    return GIVEN_UP
+                if is_row:
+                    if not self._slots_are_empty or not self._read_row(&p, end):
+                        return GIVEN_UP
+                    self._slots_are_empty = False
+                    has_row |= role == AFTER
             elif not self._walk(self._envelope[i], &p, end, NULL, role == OTHER):
-                return False
-        return p == end and op != self._delete and has_row
+                return GIVEN_UP
+        if p != end:
+            return GIVEN_UP
+        if op == self._delete:
+            return DELETED if has_before and not has_row else GIVEN_UP
+        return FINISHED if has_row else GIVEN_UP
 
     cdef bint _read_row(self, Bytes* place, Bytes end) noexcept nogil:
         cdef int i
@@ -604,23 +708,20 @@ cdef class Interpreter:
         """Read over a value, checking all that the reference would refuse; into a slot, if there is one."""
         cdef Node* node = &self._nodes[index]
         cdef Bytes p = place[0]
-        cdef int64_t number
+        cdef int branch
         if slot != NULL:
             slot.start = p
             slot.is_null = False
         if node.null_at >= 0:
-            if p >= end:
+            branch = read_branch(node, &p, end)
+            if branch < 0:
                 return False
-            number = p[0]
-            p += 1
-            if number == 2 * node.null_at:
+            if branch == 0:
                 if slot != NULL:
                     slot.is_null = True
                     slot.end = p
                 place[0] = p
                 return True
-            if number != 2 * (1 - node.null_at):
-                return False
         return self._walk_value(node, p, place, end, slot, is_skipped)
 
     cdef bint _walk_value(
@@ -704,7 +805,7 @@ cdef class Interpreter:
         if slot.is_null:
             return self._append(self._absent[i])
         if made.operation == COPY:
-            return self._copy(i, slot)
+            return self._copy(i, made, slot)
         if made.operation == MASK:
             return self._mask(i, made, slot)
         return self._clean(i, made, slot)
@@ -731,8 +832,7 @@ cdef class Interpreter:
         self._used += PyBytes_GET_SIZE(made)
         return True
 
-    cdef bint _copy(self, int i, Slot* slot):
-        cdef Instruction* made = &self._instructions[i]
+    cdef bint _copy(self, int i, Instruction* made, Slot* slot):
         cdef int kind = self._nodes[self._children[self._row_first + made.slot]].kind
         cdef uint8_t* out
         if kind == NUMBER and not made.least <= slot.number <= made.most:
@@ -844,15 +944,14 @@ cdef class Interpreter:
 
     cdef bytes _taken(self, tuple slots):
         """The encoded fields, one after the other."""
-        cdef Slot* slot
         if len(slots) == 1:
-            slot = &self._slots[<int>slots[0]]
-            return PyBytes_FromStringAndSize(<const char*>slot.start, slot.end - slot.start)
-        parts = []
-        for each in slots:
-            slot = &self._slots[<int>each]
-            parts.append(PyBytes_FromStringAndSize(<const char*>slot.start, slot.end - slot.start))
-        return b"".join(parts)
+            return self._field(slots[0])
+        return b"".join([self._field(slot) for slot in slots])
+
+    cdef bytes _field(self, int number):
+        """An encoded field of the row."""
+        cdef Slot* slot = &self._slots[number]
+        return PyBytes_FromStringAndSize(<const char*>slot.start, slot.end - slot.start)
 
     cdef bint _agrees(self) noexcept:
         """The rules over several fields; see `bus.pipeline.mapping.cross_rule`."""

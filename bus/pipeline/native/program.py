@@ -104,6 +104,7 @@ class Program:
         ops: symbols of `op`.
         delete: which of them is a deletion; those are the reference's.
         key_slot: the field of the row that must be the record's key; -1 where only the reference can tell.
+        key_instructions: those of the entity's key: a row whose key they refuse was never published.
         birth_rule, sex_rule: places, in the output, of the id number and what must agree with it; -1 without the rule.
     """
 
@@ -115,13 +116,9 @@ class Program:
     ops: int = 0
     delete: int = -1
     key_slot: int = -1
+    key_instructions: tuple[int, ...] = ()
     birth_rule: tuple[int, int] = (-1, -1)
     sex_rule: tuple[int, int] = (-1, -1)
-
-    @property
-    def called(self) -> int:
-        """How many fields call the reference for every record."""
-        return sum(each.operation == "call" and not each.memo for each in self.instructions)
 
 
 def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the two ends
@@ -156,6 +153,7 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
         symbols = fields["op"]["symbols"]
         source = _Source.of(_row_of(fields), field_types(row_schema(writer)))
         types = field_types(entity.spec.avro)
+        places = {field["name"]: place for place, field in enumerate(target["fields"])}
         return Program(
             head=frame(writer_id),
             frame=frame(output_id),
@@ -165,7 +163,8 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
             delete=symbols.index("d"),
             key_slot=_key_slot(dataset.spec.key, source),
             instructions=tuple(_instruction(field, mapping, types, source, codelists) for field in target["fields"]),
-            **_rules(mapping, types, {field["name"]: place for place, field in enumerate(target["fields"])}),
+            key_instructions=tuple(places[name] for name in entity.spec.key),
+            **_rules(mapping, types, places),
         )
     except NotNativeError:
         raise
@@ -198,6 +197,20 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
             row=node(source.row),
             instructions=tuple(_shown(field, view, hides, source) for field in target["fields"]),
         )
+    except NotNativeError:
+        raise
+    except Exception as error:  # noqa: BLE001  as above
+        raise NotNativeError(f"{type(error).__name__}: {error}") from None
+
+
+def compile_fields_program(writer_id: int, writer: dict[str, Any]) -> Program:
+    """The program that reads a writer's records, and makes nothing of them.
+
+    Raises:
+        NotNativeError: they have something that only the reference knows.
+    """
+    try:
+        return Program(head=frame(writer_id), frame=b"", row=node(inlined(parse_schema(writer))), instructions=())
     except NotNativeError:
         raise
     except Exception as error:  # noqa: BLE001  as above

@@ -15,8 +15,10 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.pipeline.codec import Decoders, decoder, encoder
 from bus.pipeline.memory import Memory
+from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
 from bus.wire import CloudEvent, Headers
+from tests.stages import through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +135,7 @@ class World:
     def route(self, count: int) -> None:
         some = [record for record in self.log if record.offset >= self.routed][:count]
         if some:
-            self._take(self.router.live(some))
+            self._take(through(self.router.live, some))
             self.routed = some[-1].offset + 1
 
     def subscribe(self, wanted: set[str]) -> None:
@@ -153,7 +155,7 @@ class World:
         made = self.router.scanned(some)
         changes = self.memory.advance(reached, self.routed if self._in_order else 0)
         self.router.refresh()
-        self._take([*made, *self.router.kept(changes)])
+        self._take([*one_by_one(made), *self.router.kept(changes)])
 
     def take_over(self) -> None:
         self._open()

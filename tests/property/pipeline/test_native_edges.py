@@ -20,6 +20,7 @@ from bus.pipeline.open_rejects import OpenRejects
 from bus.wire import MAX_RECORD_BYTES, frame
 from tests.property.pipeline.native_mappings import RAW, Raw, entity_of, mapping_of, source_of
 from tests.property.pipeline.native_values import blob, needs_native, number
+from tests.stages import through
 
 pytestmark = needs_native
 
@@ -90,7 +91,7 @@ def stage() -> Normalise:
         program=_program,
     )
     made = Normalise({RAW: [DatasetNormaliser("d.s", output, decoders)]}, OpenRejects(5, [(RAW, 2)]))
-    assert [each.topic for each in made([_change(b'["a","b"]')])] == ["shared.c.e"]
+    assert [each.topic for each in through(made, [_change(b'["a","b"]')])] == ["shared.c.e"]
     return made
 
 
@@ -101,19 +102,19 @@ def _change(key: bytes, text: str = "b", op: int = 1) -> Raw:
 
 @pytest.mark.parametrize("key", [b'["\\ud800","a"]', b"[" * 100_000, b'["a"]', b"\xff"], ids=len)
 def test_a_key_that_is_none_is_a_dead_letter_and_the_lane_goes_on(stage: Normalise, key: bytes) -> None:
-    made = stage([_change(key), _change(b'["a","b"]')])
+    made = through(stage, [_change(key), _change(b'["a","b"]')])
 
-    assert [each.topic for each in made if each.topic[0] != "_"] == ["dlq.d.s", "shared.c.e"]
+    assert sorted(each.topic for each in made if each.topic[0] != "_") == ["dlq.d.s", "shared.c.e"]
 
 
 def test_a_record_that_would_be_too_large_is_a_dead_letter(stage: Normalise) -> None:
-    made = stage([_change(b'["a","b"]', "x" * MAX_RECORD_BYTES)])
+    made = through(stage, [_change(b'["a","b"]', "x" * MAX_RECORD_BYTES)])
 
     assert [each.topic for each in made if each.topic[0] != "_"] == ["dlq.d.s"]
 
 
 def test_a_deletion_is_a_tombstone_though_it_has_a_row(stage: Normalise) -> None:
-    made = stage([_change(b'["a","b"]', op=2)])
+    made = through(stage, [_change(b'["a","b"]', op=2)])
 
     assert [(each.topic, each.value) for each in made] == [("shared.c.e", None)]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bus.catalogue.mapping import CrossRule
 from bus.catalogue.view import Mask
+from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import BadRecordError, decoder, encoder
@@ -30,6 +31,7 @@ from bus.pipeline.mapping.text import compile_steps
 from bus.pipeline.native.nodes import Node
 from bus.pipeline.native.pattern import simple_ways
 from bus.pipeline.native.program import Instruction, Program
+from bus.pipeline.record import one_by_one
 from bus.pipeline.reject import RejectedError
 from bus.wire import frame
 from tests.property.pipeline.native_mappings import Raw
@@ -242,11 +244,12 @@ def test_only_one_check_character_is_right() -> None:
 @cases(500)
 @given(st.text(max_size=40) | st.text(min_size=200, max_size=400), st.integers(1, 1000))
 def test_partitions_are_the_references(key: str, partitions: int) -> None:
-    target = native.Target("t", partitions, ("ce_type", b"x"), b"/m1", lambda raw: raw)
+    target = native.Target(partitions, ("ce_type", b"x"), b"/m1")
     program = Program(HEAD, FRAME, Node("record", -1, (Node("text"),)), (Instruction("copy", (0,)),), key_slot=0)
     record = Raw(key.encode(), HEAD + blob(key.encode()), headers=[])
-    (made,) = native.Interpreter(program, target).outputs([record])
-    assert made is not None
+    packing = Packing("t", partitions)
+    assert native.Interpreter(program, target).take(Records.of("r", 0, [record]), 0, 1, packing) == 1
+    (made,) = one_by_one(packing.packed())
     assert (made.partition, made.key) == (partition_of(key.encode(), partitions), key.encode())
 
 

@@ -19,6 +19,7 @@ from bus.wire import frame
 from tests.property.pipeline.native_mappings import Raw
 from tests.property.pipeline.native_values import LEAVES, ODD, cases, damages, named, needs_native
 from tests.property.pipeline.native_views import WRITER, Shown, shown, value
+from tests.stages import through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def _routed(router: PartitionRouter, record: Raw) -> Any:
     """What becomes of a record, or what is wrong with it."""
     try:
-        return router.live([record])
+        return through(router.live, [record])
     except Exception as error:  # noqa: BLE001  projections meet values of older schemas, and may raise anything
         return type(error), str(error)
 

@@ -17,7 +17,7 @@ from bus.config import Connection
 from bus.pipeline.command import Answer, Redrive, Selection
 from bus.pipeline.normalise import DatasetNormaliser, Normalise
 from bus.pipeline.open_rejects import Entry, OpenRejects, StateKey
-from bus.pipeline.record import Output
+from bus.pipeline.record import Output, one_by_one
 from bus.pipeline.redrive import Chunk, LaneRedrives
 from bus.pipeline.reject import Reject
 
@@ -53,9 +53,6 @@ class Rule(DatasetNormaliser):
         self.entity = entity
         self.mended = False
         self.revision = 1
-
-    def finished(self, records: Sequence[InputRecord]) -> Sequence[Output | None]:
-        return [None] * len(records)
 
     def __call__(self, record: InputRecord) -> Output | Reject | None:
         assert isinstance(record, Change)
@@ -95,7 +92,7 @@ class World:
             bad_for = frozenset(entity for number, entity in enumerate(ENTITIES) if bad >> number & 1 and not deleted)
             batch.append(Change(len(self.raw), b"k%d" % key, bad_for, deleted))
             self.raw.append(batch[-1])
-        self._take(self.stage(batch))
+        self._take(one_by_one(self.stage(batch)))
 
     def mend(self, which: int) -> None:
         self.rules[which].mended = True

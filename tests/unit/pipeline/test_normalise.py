@@ -21,9 +21,12 @@ from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import Entry, OpenRejects, StateKey
 from bus.testing.workspaces import population_resources
 from bus.wire import MAX_RECORD_BYTES, CloudEvent, frame
+from tests.stages import through
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
+
+pytestmark = pytest.mark.usefixtures("codec")
 
 RAW = "raw.gongan.population"
 TEXT = ["null", "string"]
@@ -74,7 +77,7 @@ def change(writer: int, op: str, before: dict[str, Any] | None = None, after: di
     return encoder(writer, OLD if writer == 1 else NEW)(event)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def decoders() -> Decoders:
     made = Decoders()
     made.add(1, OLD)
@@ -83,7 +86,7 @@ def decoders() -> Decoders:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def normaliser(decoders: Decoders) -> DatasetNormaliser:
     workspace = population_resources()
     (entity,) = workspace.all(Entity)
@@ -109,7 +112,7 @@ def stage(normaliser: DatasetNormaliser) -> Normalise:
 
 
 def test_a_good_row_becomes_a_shared_record_with_its_own_id(stage: Normalise) -> None:
-    (made,) = stage([Raw(change(1, "c", after=PERSON))])
+    (made,) = through(stage, [Raw(change(1, "c", after=PERSON))])
 
     headers = dict(made.headers)
     assert (made.topic, made.key) == ("shared.population.person", b"32050819900307101X")
@@ -118,14 +121,14 @@ def test_a_good_row_becomes_a_shared_record_with_its_own_id(stage: Normalise) ->
 
 
 def test_old_and_new_writers_flow_at_once(stage: Normalise) -> None:
-    made = stage([Raw(change(1, "c", after=PERSON)), Raw(change(2, "u", after=PERSON | {"zdrq": "x"}))])
+    made = through(stage, [Raw(change(1, "c", after=PERSON)), Raw(change(2, "u", after=PERSON | {"zdrq": "x"}))])
 
     assert [output.topic for output in made] == ["shared.population.person"] * 2
     assert made[0].value == made[1].value
 
 
 def test_a_deletion_is_a_tombstone(stage: Normalise) -> None:
-    (made,) = stage([Raw(change(1, "d", before=PERSON))])
+    (made,) = through(stage, [Raw(change(1, "d", before=PERSON))])
 
     assert (made.topic, made.value) == ("shared.population.person", None)
 
@@ -133,26 +136,26 @@ def test_a_deletion_is_a_tombstone(stage: Normalise) -> None:
 def test_the_deletion_of_a_key_that_its_rules_reject_says_nothing(stage: Normalise) -> None:
     wrong = "320508199003071011"
 
-    assert stage([Raw(change(1, "d", before=PERSON | {"sfzh": wrong}), key=wrong.encode())]) == []
+    assert through(stage, [Raw(change(1, "d", before=PERSON | {"sfzh": wrong}), key=wrong.encode())]) == []
 
 
 @pytest.mark.parametrize("key", [b"32050819900307102X", b"", b"x" * 100_000])
 def test_a_row_under_anothers_key_is_not_published_as_that_one(stage: Normalise, key: bytes) -> None:
-    letter, _ = stage([Raw(change(1, "c", after=PERSON), key=key)])
+    letter, _ = through(stage, [Raw(change(1, "c", after=PERSON), key=key)])
 
     assert letter.topic == "dlq.gongan.population"
     assert b"key is not its row's" in dict(letter.headers)["bus_reject_reason"]
 
 
 def test_headers_without_a_value_are_as_good_as_absent(stage: Normalise) -> None:
-    (made,) = stage([NullHeaders(change(1, "c", after=PERSON))])
+    (made,) = through(stage, [NullHeaders(change(1, "c", after=PERSON))])
 
     assert dict(made.headers)["ce_id"] == b"/m3"
 
 
 def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(stage: Normalise) -> None:
     value = change(1, "c", after=PERSON | {"xm": None})
-    letter, _ = stage([Raw(value)])
+    letter, _ = through(stage, [Raw(value)])
 
     headers = dict(letter.headers)
     assert (letter.topic, letter.value, letter.key) == ("dlq.gongan.population", value, b"32050819900307101X")
@@ -164,7 +167,7 @@ def test_a_row_that_breaks_a_rule_is_a_dead_letter_with_its_bytes_and_reason(sta
 @pytest.mark.parametrize("length", [MAX_RECORD_BYTES - 1_000, MAX_RECORD_BYTES, 2 * MAX_RECORD_BYTES])
 def test_a_record_too_large_for_a_topic_is_a_dead_letter(stage: Normalise, length: int) -> None:
     value = change(1, "c", after=PERSON | {"bz": "x" * length})
-    made = stage([Raw(value)])[0]
+    made = through(stage, [Raw(value)])[0]
 
     headers = dict(made.headers)
     if length < MAX_RECORD_BYTES:
@@ -187,7 +190,7 @@ def test_a_record_too_large_for_a_topic_is_a_dead_letter(stage: Normalise, lengt
     ],
 )
 def test_bytes_that_are_no_change_are_dead_letters(stage: Normalise, value: bytes | None, key: bytes | None) -> None:
-    letter = stage([Raw(value, key)])[0]
+    letter = through(stage, [Raw(value, key)])[0]
 
     assert (letter.topic, letter.value) == ("dlq.gongan.population", value)
     assert dict(letter.headers)["bus_reject_rule"] == b"undecodable"
@@ -195,11 +198,11 @@ def test_bytes_that_are_no_change_are_dead_letters(stage: Normalise, value: byte
 
 def test_a_schema_that_is_not_at_hand_is_asked_for(stage: Normalise) -> None:
     with pytest.raises(UnknownSchemaError):
-        stage([Raw(frame(77) + b"x")])
+        through(stage, [Raw(frame(77) + b"x")])
 
 
 def test_the_shared_record_says_what_the_row_says(stage: Normalise) -> None:
-    (made,) = stage([Raw(change(1, "c", after=PERSON | {"xm": " 王伟　"}))])
+    (made,) = through(stage, [Raw(change(1, "c", after=PERSON | {"xm": " 王伟　"}))])
     (entity,) = population_resources().all(Entity)
 
     record = decoder(entity.spec.avro)(made.value or b"")
@@ -217,7 +220,7 @@ GOOD = change(1, "u", after=PERSON)
 
 
 def test_a_reject_opens_an_entry_for_its_key_that_holds_no_value(stage: Normalise) -> None:
-    letter, state = stage([Raw(BAD)])
+    letter, state = through(stage, [Raw(BAD)])
 
     assert dict(letter.headers)["bus_reject_entity"] == b"population.person"
     assert (state.topic, state.partition) == ("_bus.rejects.gongan", 5)
@@ -229,17 +232,17 @@ def test_a_reject_opens_an_entry_for_its_key_that_holds_no_value(stage: Normalis
 
 @pytest.mark.parametrize("later", [GOOD, change(1, "d", before=PERSON)])
 def test_a_later_good_change_or_deletion_supersedes_it_once(stage: Normalise, later: bytes) -> None:
-    stage([Raw(BAD)])
-    record, state = stage([Raw(later, offset=8)])
+    through(stage, [Raw(BAD)])
+    record, state = through(stage, [Raw(later, offset=8)])
 
     assert record.topic == "shared.population.person"
     ((_, entry),) = kept([state])
     assert (entry.offset, [verdict.state for verdict in entry.verdicts]) == (7, ["superseded"])
-    assert len(stage([Raw(later, offset=9)])) == 1, "nothing is written of a key with nothing open"
+    assert len(through(stage, [Raw(later, offset=9)])) == 1, "nothing is written of a key with nothing open"
 
 
 def test_of_several_rejects_of_a_key_the_newest_counts(stage: Normalise) -> None:
-    made = stage([Raw(BAD), Raw(change(1, "u", after=PERSON | {"xm": None}), offset=8)])
+    made = through(stage, [Raw(BAD), Raw(change(1, "u", after=PERSON | {"xm": None}), offset=8)])
 
     ((key, entry),) = kept(made)
     assert key is not None
@@ -248,14 +251,14 @@ def test_of_several_rejects_of_a_key_the_newest_counts(stage: Normalise) -> None
 
 
 def test_a_reject_and_its_remedy_in_one_batch_leave_nothing_open(stage: Normalise) -> None:
-    ((_, entry),) = kept(stage([Raw(BAD), Raw(GOOD, offset=8)]))
+    ((_, entry),) = kept(through(stage, [Raw(BAD), Raw(GOOD, offset=8)]))
 
     assert (entry.offset, entry.open) == (7, [])
-    assert kept(stage([Raw(GOOD, offset=9)])) == []
+    assert kept(through(stage, [Raw(GOOD, offset=9)])) == []
 
 
 def test_a_record_without_a_key_opens_nothing(stage: Normalise) -> None:
-    assert len(stage([Raw(GOOD, key=None)])) == 1
+    assert len(through(stage, [Raw(GOOD, key=None)])) == 1
 
 
 def test_a_call_that_lacked_a_schema_changes_nothing_and_is_made_again(
@@ -263,19 +266,23 @@ def test_a_call_that_lacked_a_schema_changes_nothing_and_is_made_again(
 ) -> None:
     rejects = OpenRejects(5, [(RAW, 2)])
     stage = Normalise({RAW: [normaliser]}, rejects)
-    stage([Raw(BAD)])
+    through(stage, [Raw(BAD)])
     records = [Raw(GOOD, offset=8), Raw(frame(78) + GOOD[5:], offset=9)]
     with pytest.raises(UnknownSchemaError):
-        stage(records)
+        through(stage, records)
     decoders.add(78, OLD)
 
-    assert [entry.open for _, entry in kept(stage(records))] == [[]]
+    assert [entry.open for _, entry in kept(through(stage, records))] == [[]]
 
 
 def test_the_next_owner_of_a_lane_remembers_what_is_open_of_its_partitions(normaliser: DatasetNormaliser) -> None:
     rejects = OpenRejects(5, [(RAW, 2)])
     stage = Normalise({RAW: [normaliser]}, rejects)
-    written = [*stage([Raw(BAD)]), *stage([Raw(BAD, key=b"k2", offset=8)]), *stage([Raw(GOOD, offset=9)])]
+    written = [
+        *through(stage, [Raw(BAD)]),
+        *through(stage, [Raw(BAD, key=b"k2", offset=8)]),
+        *through(stage, [Raw(GOOD, offset=9)]),
+    ]
     states = [each for each in written if each.topic.startswith("_bus.rejects.")]
 
     heir, other = OpenRejects(5, [(RAW, 2)]), OpenRejects(5, [(RAW, 1)])

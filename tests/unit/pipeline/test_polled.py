@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bus.kafka import record_batches
 from bus.pipeline.loop import FRESH_MS, MAX_RECORDS, POLL_MS, _polled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Consumer:
     """Hands out answers one after the other, and keeps what it was asked."""
 
-    def __init__(self, *answers: dict[str, list[int]]) -> None:
+    def __init__(self, *answers: Mapping[str, Sequence[Any]]) -> None:
         self._answers = list(answers)
-        self.asked: list[tuple[int, int]] = []
+        self.asked: list[tuple[int, int | None]] = []
 
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[str, list[int]]:
+    async def getmany(self, *, timeout_ms: int, max_records: int | None) -> Mapping[str, Sequence[Any]]:
         self.asked.append((timeout_ms, max_records))
         return self._answers.pop(0)
 
 
-async def test_what_came_since_is_taken_along_in_order() -> None:
-    consumer = Consumer({"a": [1, 2]}, {"a": [3], "b": [1]})
+async def polled(consumer: Consumer) -> dict[str, list[Any]]:
+    """What was polled, one by one."""
+    answer = await _polled(consumer, POLL_MS)
+    return {place: [record for records in fetched for record in records] for place, fetched in answer.items()}
 
-    assert await _polled(consumer, POLL_MS) == {"a": [1, 2, 3], "b": [1]}
-    assert consumer.asked == [(POLL_MS, MAX_RECORDS), (FRESH_MS, MAX_RECORDS - 2)]
+
+@pytest.fixture
+def in_batches(codec: str) -> bool:
+    """Whether the consumer gives lists of records, or lists of batches of them."""
+    return codec == "compiled" and record_batches.IS_USABLE
 
 
+def some(in_batches: bool, *records: int) -> Sequence[Any]:
+    return [list(records)] if in_batches else list(records)
+
+
+async def test_what_came_since_is_taken_along_in_order(in_batches: bool) -> None:
+    consumer = Consumer({"a": some(in_batches, 1, 2)}, {"a": some(in_batches, 3), "b": some(in_batches, 1)})
+
+    assert await polled(consumer) == {"a": [1, 2, 3], "b": [1]}
+    rooms = (None, None) if in_batches else (MAX_RECORDS, MAX_RECORDS - 2)
+    assert consumer.asked == [(POLL_MS, rooms[0]), (FRESH_MS, rooms[1])]
+
+
+@pytest.mark.usefixtures("codec")
 async def test_nothing_is_not_asked_for_again() -> None:
     consumer = Consumer({})
 
-    assert await _polled(consumer, POLL_MS) == {}
-    assert consumer.asked == [(POLL_MS, MAX_RECORDS)]
+    assert await polled(consumer) == {}
+    assert len(consumer.asked) == 1
 
 
-async def test_a_lane_that_is_behind_takes_no_more_than_a_transaction_holds() -> None:
-    consumer = Consumer({"a": [0] * MAX_RECORDS})
+async def test_a_lane_that_is_behind_takes_no_more_than_a_transaction_holds(in_batches: bool) -> None:
+    consumer = Consumer({"a": some(in_batches, *[0] * MAX_RECORDS)})
 
-    assert len((await _polled(consumer, POLL_MS))["a"]) == MAX_RECORDS
+    assert len((await polled(consumer))["a"]) == MAX_RECORDS
     assert len(consumer.asked) == 1

@@ -13,11 +13,15 @@ from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import BadRecordError, Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.mapping.mask import compile_key, pseudonym
 from bus.pipeline.memory import Memory
+from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
 from bus.wire import CloudEvent, Headers, frame
+from tests.stages import through
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
+
+pytestmark = pytest.mark.usefixtures("codec")
 
 SHARED = "shared.c.p"
 MEMBERS = "_bus.members.c.p"
@@ -96,13 +100,13 @@ class Partition:
         self._written(self.router.kept(changes))
 
     def live(self, *records: Shared) -> list[tuple[str, str, bool]]:
-        return self._written(Route({(SHARED, 6): self.router})(records))
+        return self._written(through(Route({(SHARED, 6): self.router}), records))
 
     def scanned(self, *records: Shared, live_at: int = 0) -> list[tuple[str, str, bool]]:
         made = self.router.scanned(records)
         changes = self.memory.advance(records[-1].offset + 1, live_at)
         self.router.refresh()
-        return self._written([*made, *self.router.kept(changes)])
+        return self._written(list(one_by_one([*made, *self.router.kept(changes)])))
 
     def owned_by_another(self, *views: ViewOutput, changed: dict[bytes, int] | None = None) -> Partition:
         """The lane, opened by another worker: it knows what was kept, and which keys changed after the views joined."""
@@ -131,7 +135,7 @@ class Partition:
 def test_each_view_gets_its_own_record_id_and_partition() -> None:
     again = ViewOutput("view.thin.v2", 1, b"c.p.v1", 2, thin, encoder(7, THIN))
     router = Partition(everybody(), again).router
-    one, two = Route({(SHARED, 6): router})([living_in(DOWNTOWN)])
+    one, two = through(Route({(SHARED, 6): router}), [living_in(DOWNTOWN)])
 
     assert [(each.topic, each.partition, each.key) for each in (one, two)] == [
         ("view.whole.v1", 2, b"k"),
@@ -379,8 +383,8 @@ def statistics() -> ViewOutput:
 def test_a_pseudonymised_view_shows_the_key_nowhere_and_its_tombstones_find_the_record() -> None:
     router = Partition(statistics()).router
 
-    arrived, *_ = router.live([living_in(DOWNTOWN, key="secret-id")])
-    left, *_ = router.live([living_in(WOODS, offset=1, key="secret-id")])
+    arrived, *_ = through(router.live, [living_in(DOWNTOWN, key="secret-id")])
+    left, *_ = through(router.live, [living_in(WOODS, offset=1, key="secret-id")])
 
     assert (arrived.key, arrived.partition) == (left.key, left.partition)
     assert (arrived.value is None, left.value is None) == (False, True)

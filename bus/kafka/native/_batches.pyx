@@ -1,0 +1,517 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Kafka's record batches (message format 2) without a Python object per record.
+
+Source: Kafka's documentation, "Record Batch" and "Record": https://kafka.apache.org/documentation/#recordbatch.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
+
+import google_crc32c
+
+cdef enum:
+    HEAD_BYTES = 61              # of a batch, before its records
+    CHECKED_FROM = 21            # what the checksum is about begins here
+    RECORD_BYTES = 7             # that a record has at least: six numbers and its attributes
+    TRANSACTIONAL = 0x10         # in a batch's attributes
+
+
+class FetchedRecord(NamedTuple):
+    """A record as it was fetched.
+
+    Attributes:
+        topic, partition, offset: where it is.
+        key, value: None for a null.
+        headers: names and values, in their order.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class DamagedBatchError(ValueError):
+    """The bytes are not those of a record batch."""
+
+
+cdef inline uint32_t number_at(Bytes p) noexcept nogil:
+    return <uint32_t>p[0] << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | p[3]
+
+
+cdef inline int64_t long_at(Bytes p) noexcept nogil:
+    return <int64_t>(<uint64_t>number_at(p) << 32 | number_at(p + 4))
+
+
+cdef inline void put_number(uint8_t* p, uint64_t value, int size) noexcept nogil:
+    """A number of so many bytes, the highest first."""
+    cdef int i
+    for i in range(size):
+        p[i] = <uint8_t>(value >> 8 * (size - 1 - i))
+
+
+cdef class Records:
+    """Records of one partition, in their order. A record becomes an object when somebody looks at it."""
+
+    def __cinit__(self):
+        self._entries = NULL
+        self._is_owner = True
+
+    def __dealloc__(self):
+        if self._is_owner:
+            free(self._entries)
+
+    @staticmethod
+    def of_batch(str topic, int partition, bytes batch, int64_t first, decompress):
+        """The records of a batch, from an offset on.
+
+        Args:
+            topic, partition: where it was fetched from.
+            batch: all of its bytes.
+            first: records before this offset are left out.
+            decompress: from a codec's number and bytes to bytes; may raise what it likes.
+
+        Raises:
+            DamagedBatchError: its checksum is wrong, or it is no batch.
+        """
+        cdef Bytes head = <Bytes>PyBytes_AS_STRING(batch)
+        cdef int64_t size = PyBytes_GET_SIZE(batch), count, base
+        cdef Records made
+        cdef bytes content = batch
+        cdef int64_t skipped = HEAD_BYTES
+        if size < HEAD_BYTES or head[16] != 2:
+            raise DamagedBatchError("it is no record batch of format 2")
+        if google_crc32c.value(batch[CHECKED_FROM:]) != number_at(head + 17):
+            raise DamagedBatchError("its checksum is wrong")
+        count = number_at(head + 57)
+        codec = head[22] & 7
+        if codec:
+            content = bytes(decompress(codec, memoryview(batch)[HEAD_BYTES:]))
+            skipped = 0
+        if count > (PyBytes_GET_SIZE(content) - skipped) // RECORD_BYTES:
+            raise DamagedBatchError("it has fewer bytes than its records need")
+        made = Records.__new__(Records)
+        made.topic, made.partition, made._memory = topic, partition, content
+        made._entries = <Entry*>malloc(max(1, count) * sizeof(Entry))
+        if made._entries == NULL:
+            raise MemoryError
+        made._count = lay_out(
+            <Bytes>PyBytes_AS_STRING(content) + skipped,
+            <Bytes>PyBytes_AS_STRING(content) + PyBytes_GET_SIZE(content),
+            head,
+            count,
+            first,
+            made._entries,
+        )
+        if made._count < 0:
+            raise DamagedBatchError("its records are damaged")
+        return made
+
+    @staticmethod
+    def of(str topic, int partition, records):
+        """Records that are there as objects already, with `offset`, `key`, `value` and `headers`."""
+        cdef Packed packed = Packed(topic, partition)
+        cdef Records made = Records.__new__(Records)
+        cdef Py_ssize_t i, count = len(records)
+        made._entries = <Entry*>malloc(max(1, count) * sizeof(Entry))
+        if made._entries == NULL:
+            raise MemoryError
+        for record in records:
+            packed.append(record.key, record.value, record.headers)
+        made.topic, made.partition, made._memory, made._count = topic, partition, packed, count
+        packed.lay_out(made._entries)
+        for i in range(count):
+            made._entries[i].offset = records[i].offset
+        return made
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, item):
+        cdef Py_ssize_t start, stop, step, i
+        cdef Records made
+        if isinstance(item, slice):
+            start, stop, step = item.indices(self._count)
+            if step != 1:
+                raise ValueError("records are taken one after the other")
+            made = Records.__new__(Records)
+            made.topic, made.partition, made._memory = self.topic, self.partition, self
+            made._entries, made._is_owner, made._count = self._entries + start, False, max(0, stop - start)
+            return made
+        i = item
+        if i < 0:
+            i += self._count
+        if not 0 <= i < self._count:
+            raise IndexError(item)
+        return self._made(&self._entries[i])
+
+    def __iter__(self):
+        cdef Py_ssize_t i
+        for i in range(self._count):
+            yield self._made(&self._entries[i])
+
+    def keys(self):
+        """Their keys; None for a null."""
+        cdef Py_ssize_t i
+        cdef list made = []
+        for i in range(self._count):
+            made.append(text_of(self._entries[i].key, self._entries[i].key_size))
+        return made
+
+    def frame(self, Py_ssize_t i):
+        """The first five bytes of a record's value, or as many as there are."""
+        if not 0 <= i < self._count:
+            raise IndexError(i)
+        return text_of(self._entries[i].value, min(5, self._entries[i].value_size)) or b""
+
+    cdef _made(self, Entry* entry):
+        return FetchedRecord(
+            self.topic,
+            self.partition,
+            entry.offset,
+            text_of(entry.key, entry.key_size),
+            text_of(entry.value, entry.value_size),
+            headers_of(entry.headers, entry.end),
+        )
+
+
+Sequence.register(Records)
+
+
+cdef inline text_of(Bytes start, int64_t size):
+    return None if start == NULL else PyBytes_FromStringAndSize(<const char*>start, size)
+
+
+cdef tuple headers_of(Bytes p, Bytes end):
+    """Headers that `lay_out` has been over, so that they are whole."""
+    cdef int64_t count = 0, size = 0
+    cdef list made = []
+    read_number(&p, end, &count)
+    while count > 0:
+        read_number(&p, end, &size)
+        name = PyBytes_FromStringAndSize(<const char*>p, size).decode("utf-8", "replace")
+        p += size
+        read_number(&p, end, &size)
+        if size < 0:
+            made.append((name, None))
+        else:
+            made.append((name, PyBytes_FromStringAndSize(<const char*>p, size)))
+            p += size
+        count -= 1
+    return tuple(made)
+
+
+cdef bint read_bytes(Bytes* place, Bytes end, Bytes* found, int64_t* size) noexcept nogil:
+    """Bytes with their number before them; -1 of them are a null."""
+    if not read_number(place, end, size) or size[0] < -1 or size[0] > end - place[0]:
+        return False
+    if size[0] < 0:
+        found[0] = NULL
+        size[0] = 0
+    else:
+        found[0] = place[0]
+        place[0] += size[0]
+    return True
+
+
+cdef bint read_content(Bytes* place, Bytes end, Entry* entry) noexcept nogil:
+    """Key, value and headers of a record, which must be all that there is up to the end."""
+    cdef int64_t count, size
+    cdef Bytes part
+    if not read_bytes(place, end, &entry.key, &entry.key_size):
+        return False
+    if not read_bytes(place, end, &entry.value, &entry.value_size):
+        return False
+    entry.headers, entry.end = place[0], end
+    if not read_number(place, end, &count) or count < 0 or count > end - place[0]:
+        return False
+    while count > 0:
+        if not read_bytes(place, end, &part, &size) or part == NULL or not read_bytes(place, end, &part, &size):
+            return False
+        count -= 1
+    return place[0] == end
+
+
+cdef Py_ssize_t lay_out(Bytes p, Bytes end, Bytes head, int64_t count, int64_t first, Entry* entries) noexcept nogil:
+    """Find the records of a batch, from an offset on; how many there are, or -1 if they are damaged."""
+    cdef int64_t base = long_at(head), size, delta, step, last = number_at(head + 23), before = -1
+    cdef Py_ssize_t found = 0
+    cdef Bytes stop
+    while count > 0:
+        if not read_number(&p, end, &size) or size < 1 or size > end - p:
+            return -1
+        stop = p + size
+        p += 1
+        if not read_number(&p, stop, &delta) or not read_number(&p, stop, &step) or not before < step <= last:
+            return -1
+        if not read_content(&p, stop, &entries[found]):
+            return -1
+        before = step
+        if base + step >= first:
+            entries[found].offset = base + step
+            found += 1
+        count -= 1
+    return found if p == end else -1
+
+
+cdef class Packed:
+    """Records to be sent to one partition, ready but for their places in a batch.
+
+    Each stands as its size in four bytes, and then as in a batch, from its key on.
+
+    Args:
+        topic, partition: where they go.
+    """
+
+    def __cinit__(self, str topic, int partition):
+        self.topic, self.partition = topic, partition
+        self._room = 1024
+        self._bytes = <uint8_t*>malloc(self._room)
+        if self._bytes == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self._bytes)
+
+    def __len__(self):
+        return self.count
+
+    @property
+    def size(self):
+        """Bytes that they take."""
+        return self._used
+
+    def append(self, bytes key, bytes value, headers):
+        """Add a record: its key and its value, or None, and its headers: names and values."""
+        cdef bytearray told = bytearray()
+        cdef uint8_t[10] number
+        told += number[: write_number(number, len(headers)) - number]
+        for name, content in headers:
+            for part in (name.encode(), content):
+                told += number[: write_number(number, -1 if part is None else len(part)) - number]
+                told += part or b""
+        held = bytes(told)
+        self.put(
+            <Bytes>NULL if key is None else <Bytes>PyBytes_AS_STRING(key),
+            0 if key is None else PyBytes_GET_SIZE(key),
+            <Bytes>NULL if value is None else <Bytes>PyBytes_AS_STRING(value),
+            0 if value is None else PyBytes_GET_SIZE(value),
+            <Bytes>PyBytes_AS_STRING(held),
+            PyBytes_GET_SIZE(held),
+        )
+
+    cdef int put(
+        self, Bytes key, int64_t key_size, Bytes value, int64_t value_size, Bytes headers, int64_t headers_size
+    ) except -1:
+        cdef int64_t most = 4 + 20 + key_size + value_size + headers_size
+        cdef int64_t room = self._room
+        cdef uint8_t* out
+        cdef uint32_t size
+        if self._used + most > room:
+            while self._used + most > room:
+                room *= 2
+            out = <uint8_t*>realloc(self._bytes, room)
+            if out == NULL:
+                raise MemoryError
+            self._bytes, self._room = out, room
+        out = self._bytes + self._used + 4
+        out = write_bytes(write_bytes(out, key, key_size), value, value_size)
+        memcpy(out, headers, headers_size)
+        out += headers_size
+        size = <uint32_t>(out - self._bytes - self._used - 4)
+        memcpy(self._bytes + self._used, &size, 4)
+        self._used = out - self._bytes
+        self.count += 1
+        return 0
+
+    cdef lay_out(self, Entry* entries):
+        """Its records, whose bytes stay its own."""
+        cdef Bytes p = self._bytes
+        cdef Bytes stop
+        cdef uint32_t size
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            memcpy(&size, p, 4)
+            p += 4
+            stop = p + size
+            read_content(&p, stop, &entries[i])
+
+    def __iter__(self):
+        """Each record's key, value and headers."""
+        cdef Entry entry
+        cdef Bytes p = self._bytes
+        cdef uint32_t size
+        cdef Py_ssize_t i
+        cdef int64_t place = 0
+        for i in range(self.count):
+            p = self._bytes + place
+            memcpy(&size, p, 4)
+            place += 4 + size
+            p += 4
+            read_content(&p, self._bytes + place, &entry)
+            yield (
+                text_of(entry.key, entry.key_size),
+                text_of(entry.value, entry.value_size),
+                list(headers_of(entry.headers, entry.end)),
+            )
+
+
+cdef class Packing:
+    """Records to be sent to one topic, by partition.
+
+    Args:
+        topic, partitions: where they go.
+    """
+
+    def __cinit__(self, str topic, int partitions):
+        self.topic = topic
+        self._parts = [None] * partitions
+
+    def add(self, int partition, bytes key, bytes value, headers):
+        """Add a record; see `Packed.append`."""
+        self._part(partition).append(key, value, headers)
+
+    cdef int put(
+        self, int partition, Bytes key, int64_t key_size, Bytes value, int64_t value_size, Bytes headers, int64_t size
+    ) except -1:
+        return self._part(partition).put(key, key_size, value, value_size, headers, size)
+
+    cdef Packed _part(self, int partition):
+        part = self._parts[partition]
+        if part is None:
+            part = self._parts[partition] = Packed(self.topic, partition)
+        return part
+
+    def packed(self):
+        """What was added, by partition."""
+        return [part for part in self._parts if part is not None]
+
+
+cdef inline uint8_t* write_bytes(uint8_t* out, Bytes content, int64_t size) noexcept nogil:
+    if content == NULL:
+        return write_number(out, -1)
+    out = write_number(out, size)
+    memcpy(out, content, size)
+    return out + size
+
+
+cdef class BatchBuilder:
+    """A record batch that is made of records as they are; for `AIOKafkaProducer.send_batch`.
+
+    Args:
+        max_bytes: that it takes, unless its first record is larger.
+        timestamp: of its records, milliseconds since 1970.
+        is_transactional: whether it belongs to a transaction.
+        codec: number of its compression; 0 for none.
+        compress: from a codec's number and bytes to bytes.
+    """
+
+    cdef uint8_t* _bytes
+    cdef int64_t _used, _room, _max_bytes, _timestamp
+    cdef Py_ssize_t _count
+    cdef int _attributes
+    cdef int64_t _producer, _epoch, _sequence
+    cdef object _compress, _built
+
+    def __cinit__(self, int64_t max_bytes, int64_t timestamp, bint is_transactional, int codec=0, compress=None):
+        self._max_bytes, self._timestamp = max_bytes, timestamp
+        self._attributes = codec | (TRANSACTIONAL if is_transactional else 0)
+        self._producer = self._epoch = self._sequence = -1
+        self._compress = compress
+        self._room, self._used = 4096, HEAD_BYTES
+        self._bytes = <uint8_t*>malloc(self._room)
+        if self._bytes == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self._bytes)
+
+    def extend(self, Packed packed, int64_t place=0):
+        """Take in records, from a place among their bytes on; the place up to which they were taken."""
+        cdef uint32_t size
+        cdef int64_t whole
+        cdef uint8_t* out
+        while place < packed._used:
+            memcpy(&size, packed._bytes + place, 4)
+            whole = 2 + number_size(self._count) + size
+            if self._count and self._used + whole + number_size(whole) > self._max_bytes:
+                break
+            self._reserve(whole + 10)
+            out = write_number(self._bytes + self._used, whole)
+            out[0], out[1] = 0, 0  # no attributes; no time after the batch's
+            out = write_number(out + 2, self._count)
+            memcpy(out, packed._bytes + place + 4, size)
+            self._used = out + size - self._bytes
+            self._count += 1
+            place += 4 + size
+        return place
+
+    cdef int _reserve(self, int64_t more) except -1:
+        cdef int64_t room = self._room
+        cdef uint8_t* larger
+        if self._used + more > room:
+            while self._used + more > room:
+                room *= 2
+            larger = <uint8_t*>realloc(self._bytes, room)
+            if larger == NULL:
+                raise MemoryError
+            self._bytes, self._room = larger, room
+        return 0
+
+    def record_count(self):
+        """How many records there are."""
+        return self._count
+
+    def size(self):
+        """Bytes so far."""
+        return self._used
+
+    def closed(self):
+        """Nobody else adds to it: aiokafka need not wait for more."""
+        return True
+
+    def close(self):
+        """It is closed."""
+
+    def _set_producer_state(self, producer_id, producer_epoch, base_sequence):
+        self._producer, self._epoch, self._sequence = producer_id, producer_epoch, base_sequence
+
+    def _build(self):
+        """All of its bytes, the same each time."""
+        if self._built is None:
+            self._built = self._made()
+        return self._built
+
+    cdef bytes _made(self):
+        cdef bytes made
+        cdef uint8_t* head
+        if self._attributes & 7:
+            records = self._compress(self._attributes & 7, self._bytes[HEAD_BYTES : self._used])
+            made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + len(records))
+            memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, PyBytes_AS_STRING(records), len(records))
+        else:
+            made = PyBytes_FromStringAndSize(NULL, self._used)
+            memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, self._bytes + HEAD_BYTES, self._used - HEAD_BYTES)
+        free(self._bytes)
+        self._bytes = NULL
+        head = <uint8_t*>PyBytes_AS_STRING(made)
+        put_number(head, 0, 8)                                   # base offset: the broker's
+        put_number(head + 8, PyBytes_GET_SIZE(made) - 12, 4)     # length of what follows
+        put_number(head + 12, <uint64_t>-1, 4)                   # leader's epoch: the broker's
+        head[16] = 2                                             # format
+        put_number(head + 21, self._attributes, 2)
+        put_number(head + 23, self._count - 1, 4)                # last offset's delta
+        put_number(head + 27, self._timestamp, 8)                # first
+        put_number(head + 35, self._timestamp, 8)                # and largest
+        put_number(head + 43, self._producer, 8)
+        put_number(head + 51, self._epoch, 2)
+        put_number(head + 53, self._sequence, 4)
+        put_number(head + 57, self._count, 4)
+        put_number(head + 17, google_crc32c.value(made[CHECKED_FROM:]), 4)
+        return made

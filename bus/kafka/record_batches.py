@@ -1,0 +1,155 @@
+"""Whole record batches through aiokafka, in and out: its networking, groups and transactions without its records.
+
+aiokafka makes an object of every record that it fetches, and takes one of every record that it sends; that costs
+more than all that the bus does with them. So a consumer that asks for it (`fetching`) is given what was fetched as
+`Records`, one for each batch, and what is sent goes out as a batch of our own (`BatchBuilder`). Nothing public offers
+either: two seams into aiokafka are used, and only with the version that they are known to fit:
+
+- `aiokafka.consumer.fetcher` wraps what it fetched of a partition in `MemoryRecords` and in `PartitionRecords`, and
+  hands out what iterating the latter gives. Ours gives batches to consumers whose value deserializer is `_as_batches`.
+- `AIOKafkaProducer.send_batch` takes whatever has the few methods of a batch builder.
+
+With another version, or without the compiled code, there is the plain way over `getmany` and `create_batch`, to the
+same results.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import aiokafka
+from aiokafka import codec
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+
+from bus.kafka import native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+KNOWN_AIOKAFKA: Final = "0.14."
+IS_USABLE: Final = native.IS_BUILT and aiokafka.__version__.startswith(KNOWN_AIOKAFKA)
+"""Whether whole batches can be had."""
+
+_GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
+_DECOMPRESS: Final[dict[int, Callable[[Any], bytes]]] = {
+    _GZIP: codec.gzip_decode,
+    _SNAPPY: codec.snappy_decode,
+    _LZ4: codec.lz4_decode,
+    _ZSTD: codec.zstd_decode,
+}
+_COMPRESS: Final[dict[int, Callable[[Any], bytes]]] = {
+    _GZIP: codec.gzip_encode,
+    _SNAPPY: codec.snappy_encode,
+    _LZ4: codec.lz4_encode,
+    _ZSTD: codec.zstd_encode,
+}
+
+
+def _as_batches(value: bytes) -> bytes:
+    """A value deserializer that is never called: it marks the consumers that want batches."""
+    return value
+
+
+def fetching() -> dict[str, Any]:
+    """Arguments of a consumer whose `getmany` gives, for a partition, a list of `Records` instead of one of records.
+
+    `max_records` then counts batches: leave it out.
+    """
+    return {"value_deserializer": _as_batches} if IS_USABLE else {}
+
+
+def builder(producer: Any, max_bytes: int, timestamp: int) -> native.BatchBuilder:
+    """A batch for a producer's `send_batch`.
+
+    Args:
+        producer: an AIOKafkaProducer.
+        max_bytes: that it takes, unless its first record is larger; uncompressed.
+        timestamp: of its records, milliseconds since 1970.
+    """
+    accumulator = producer._message_accumulator  # noqa: SLF001  what it compresses with is told nowhere else
+    is_transactional = getattr(producer._txn_manager, "transactional_id", None) is not None  # noqa: SLF001
+    return native.BatchBuilder(max_bytes, timestamp, is_transactional, accumulator._compression_type, _compressed)  # noqa: SLF001
+
+
+def _compressed(codec_number: int, content: bytes) -> bytes:
+    return bytes(_COMPRESS[codec_number](content))
+
+
+def _decompressed(codec_number: int, content: Any) -> bytes:
+    return _DECOMPRESS[codec_number](content)
+
+
+class _Fetched:
+    """aiokafka's `MemoryRecords`, which also gives the bytes of the batch that comes next."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._records = _MemoryRecords(content)
+        self._place = 0
+        self.has_next = self._records.has_next
+        self.size_in_bytes = self._records.size_in_bytes
+
+    def next_batch(self) -> Any:
+        self._place = self._end()
+        return self._records.next_batch()
+
+    def next_bytes(self) -> bytes:
+        """Of the batch that `next_batch` gives."""
+        return self._content[self._place : self._end()]
+
+    def _end(self) -> int:
+        return self._place + 12 + int.from_bytes(self._content[self._place + 8 : self._place + 12], "big")
+
+
+class _BatchesOfPartition(fetcher.PartitionRecords):
+    """aiokafka's, which hands out batches; what it skips, and how it goes on after them, is the same."""
+
+    def _unpack_records(self) -> Iterator[Sequence[Any]]:
+        while self._records.has_next():
+            content = self._records.next_bytes()
+            batch = self._records.next_batch()
+            records = self._records_of(batch, content)
+            self.next_fetch_offset: int = max(self.next_fetch_offset, batch.next_offset)
+            if records:
+                yield records
+
+    def _records_of(self, batch: Any, content: bytes) -> Sequence[Any]:
+        """The records of a batch that a reader may see, from the offset on that was asked for."""
+        if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
+            self._consume_aborted_up_to(batch.base_offset)
+            if batch.is_control_batch and self._contains_abort_marker(batch):
+                self._aborted_producers.discard(batch.producer_id)
+            if batch.is_transactional and batch.producer_id in self._aborted_producers:
+                return ()
+        if batch.is_control_batch:
+            return ()
+        try:
+            return native.Records.of_batch(
+                self._tp.topic, self._tp.partition, content, self.next_fetch_offset, _decompressed
+            )
+        except Exception as error:  # whatever a decompressor raises  # noqa: BLE001
+            raise CorruptRecordException(f"{self._tp}: {error}") from None
+
+
+_MemoryRecords, _PartitionRecords = fetcher.MemoryRecords, fetcher.PartitionRecords
+
+
+def _partition_records(  # noqa: PLR0913, PLR0917  as aiokafka calls it
+    tp: Any,
+    records: Any,
+    aborted: Any,
+    offset: int,
+    key_deserializer: Any,
+    value_deserializer: Any,
+    check_crcs: bool,
+    isolation_level: Any,
+) -> Any:
+    kind = _BatchesOfPartition if value_deserializer is _as_batches else _PartitionRecords
+    return kind(tp, records, aborted, offset, key_deserializer, value_deserializer, check_crcs, isolation_level)
+
+
+def install() -> None:
+    """Let the consumers of this process that ask for batches have them."""
+    if IS_USABLE:
+        fetcher.MemoryRecords, fetcher.PartitionRecords = _Fetched, _partition_records
