@@ -23,6 +23,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
 from bus.kafka import native
+from bus.kafka.decompression import decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +33,6 @@ IS_USABLE: Final = native.IS_BUILT and aiokafka.__version__.startswith(KNOWN_AIO
 """Whether whole batches can be had."""
 
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
-_DECOMPRESS: Final[dict[int, Callable[[Any], bytes]]] = {
-    _GZIP: codec.gzip_decode,
-    _SNAPPY: codec.snappy_decode,
-    _LZ4: codec.lz4_decode,
-    _ZSTD: codec.zstd_decode,
-}
 _COMPRESS: Final[dict[int, Callable[[Any], bytes]]] = {
     _GZIP: codec.gzip_encode,
     _SNAPPY: codec.snappy_encode,
@@ -69,15 +64,12 @@ def builder(producer: Any, max_bytes: int, timestamp: int) -> native.BatchBuilde
     """
     accumulator = producer._message_accumulator  # noqa: SLF001  what it compresses with is told nowhere else
     is_transactional = getattr(producer._txn_manager, "transactional_id", None) is not None  # noqa: SLF001
-    return native.BatchBuilder(max_bytes, timestamp, is_transactional, accumulator._compression_type, _compressed)  # noqa: SLF001
+    return native.BatchBuilder(max_bytes, timestamp, is_transactional, accumulator._compression_type, compressed)  # noqa: SLF001
 
 
-def _compressed(codec_number: int, content: bytes) -> bytes:
+def compressed(codec_number: int, content: bytes) -> bytes:
+    """The records of a batch, of the codec that has this number in its attributes."""
     return bytes(_COMPRESS[codec_number](content))
-
-
-def _decompressed(codec_number: int, content: Any) -> bytes:
-    return _DECOMPRESS[codec_number](content)
 
 
 class _Fetched:
@@ -116,17 +108,19 @@ class _BatchesOfPartition(fetcher.PartitionRecords):
 
     def _records_of(self, batch: Any, content: bytes) -> Sequence[Any]:
         """The records of a batch that a reader may see, from the offset on that was asked for."""
-        if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
+        is_committed = self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None
+        if is_committed:
             self._consume_aborted_up_to(batch.base_offset)
-            if batch.is_control_batch and self._contains_abort_marker(batch):
+        is_aborted = is_committed and batch.is_transactional and batch.producer_id in self._aborted_producers
+        if batch.is_control_batch or is_aborted:
+            if not batch.validate_crc():  # what is damaged may only seem to be left out
+                raise CorruptRecordException(f"{self._tp}: the checksum of a batch is wrong")
+            if is_committed and batch.is_control_batch and self._contains_abort_marker(batch):
                 self._aborted_producers.discard(batch.producer_id)
-            if batch.is_transactional and batch.producer_id in self._aborted_producers:
-                return ()
-        if batch.is_control_batch:
             return ()
         try:
             return native.Records.of_batch(
-                self._tp.topic, self._tp.partition, content, self.next_fetch_offset, _decompressed
+                self._tp.topic, self._tp.partition, content, self.next_fetch_offset, decompressed
             )
         except Exception as error:  # whatever a decompressor raises  # noqa: BLE001
             raise CorruptRecordException(f"{self._tp}: {error}") from None

@@ -18,6 +18,9 @@ cdef enum:
     CHECKED_FROM = 21            # what the checksum is about begins here
     RECORD_BYTES = 7             # that a record has at least: six numbers and its attributes
     TRANSACTIONAL = 0x10         # in a batch's attributes
+    MOST_RECORDS = 1 << 20       # of a batch that are taken: compressed, a million more cost its sender nothing
+
+cdef int64_t LAST_OFFSET = <int64_t>((<uint64_t>1 << 63) - (<uint64_t>1 << 32))  # and none in its batch is too large
 
 
 class FetchedRecord(NamedTuple):
@@ -68,14 +71,15 @@ cdef class Records:
             free(self._entries)
 
     @staticmethod
-    def of_batch(str topic, int partition, bytes batch, int64_t first, decompress):
+    def of_batch(str topic, int partition, bytes batch not None, int64_t first, decompress):
         """The records of a batch, from an offset on.
 
         Args:
             topic, partition: where it was fetched from.
             batch: all of its bytes.
             first: records before this offset are left out.
-            decompress: from a codec's number and bytes to bytes; may raise what it likes.
+            decompress: from a codec's number and bytes to bytes; may raise what it likes, and should when they are
+                too many.
 
         Raises:
             DamagedBatchError: its checksum is wrong, or it is no batch.
@@ -89,7 +93,11 @@ cdef class Records:
             raise DamagedBatchError("it is no record batch of format 2")
         if google_crc32c.value(batch[CHECKED_FROM:]) != number_at(head + 17):
             raise DamagedBatchError("its checksum is wrong")
+        if not 0 <= long_at(head) <= LAST_OFFSET:
+            raise DamagedBatchError("its offset, which the checksum is not about, is none")
         count = number_at(head + 57)
+        if count > MOST_RECORDS:
+            raise DamagedBatchError(f"it has more than {MOST_RECORDS} records")
         codec = head[22] & 7
         if codec:
             content = bytes(decompress(codec, memoryview(batch)[HEAD_BYTES:]))
@@ -118,16 +126,18 @@ cdef class Records:
         """Records that are there as objects already, with `offset`, `key`, `value` and `headers`."""
         cdef Packed packed = Packed(topic, partition)
         cdef Records made = Records.__new__(Records)
-        cdef Py_ssize_t i, count = len(records)
-        made._entries = <Entry*>malloc(max(1, count) * sizeof(Entry))
-        if made._entries == NULL:
-            raise MemoryError
+        cdef list offsets = []
+        cdef Py_ssize_t i
         for record in records:
             packed.append(record.key, record.value, record.headers)
-        made.topic, made.partition, made._memory, made._count = topic, partition, packed, count
+            offsets.append(record.offset)
+        made._entries = <Entry*>malloc(max(1, packed.count) * sizeof(Entry))
+        if made._entries == NULL:
+            raise MemoryError
+        made.topic, made.partition, made._memory, made._count = topic, partition, packed, packed.count
         packed.lay_out(made._entries)
-        for i in range(count):
-            made._entries[i].offset = records[i].offset
+        for i in range(packed.count):
+            made._entries[i].offset = offsets[i]
         return made
 
     def __len__(self):
@@ -162,6 +172,16 @@ cdef class Records:
         cdef list made = []
         for i in range(self._count):
             made.append(text_of(self._entries[i].key, self._entries[i].key_size))
+        return made
+
+    def places(self, known, others):
+        """The places of those whose key is in one of two collections."""
+        cdef Py_ssize_t i
+        cdef list made = []
+        for i in range(self._count):
+            key = text_of(self._entries[i].key, self._entries[i].key_size)
+            if key in known or key in others:
+                made.append(i)
         return made
 
     def frame(self, Py_ssize_t i):
@@ -287,6 +307,12 @@ cdef class Packed:
         """Bytes that they take."""
         return self._used
 
+    def release(self):
+        """Let go of the bytes: they are in a batch now. How many records there were is still known."""
+        free(self._bytes)
+        self._bytes = NULL
+        self._used = self._room = 0
+
     def append(self, bytes key, bytes value, headers):
         """Add a record: its key and its value, or None, and its headers: names and values."""
         cdef bytearray told = bytearray()
@@ -313,6 +339,8 @@ cdef class Packed:
         cdef int64_t room = self._room
         cdef uint8_t* out
         cdef uint32_t size
+        if self._bytes == NULL:
+            raise ValueError("they are in a batch already")
         if self._used + most > room:
             while self._used + most > room:
                 room *= 2
@@ -349,6 +377,8 @@ cdef class Packed:
         cdef uint32_t size
         cdef Py_ssize_t i
         cdef int64_t place = 0
+        if self._bytes == NULL:
+            raise ValueError("they are in a batch already")
         for i in range(self.count):
             p = self._bytes + place
             memcpy(&size, p, 4)
@@ -383,6 +413,8 @@ cdef class Packing:
         return self._part(partition).put(key, key_size, value, value_size, headers, size)
 
     cdef Packed _part(self, int partition):
+        if not 0 <= partition < len(self._parts):
+            raise IndexError(partition)
         part = self._parts[partition]
         if part is None:
             part = self._parts[partition] = Packed(self.topic, partition)
@@ -432,13 +464,23 @@ cdef class BatchBuilder:
     def __dealloc__(self):
         free(self._bytes)
 
-    def extend(self, Packed packed, int64_t place=0):
-        """Take in records, from a place among their bytes on; the place up to which they were taken."""
+    def extend(self, Packed packed not None, int64_t place=0):
+        """Take in records, from a place among their bytes on; the place up to which they were taken.
+
+        Raises:
+            ValueError: the batch was sent, or no record begins at that place.
+        """
         cdef uint32_t size
         cdef int64_t whole
         cdef uint8_t* out
-        while place < packed._used:
+        if self._bytes == NULL:
+            raise ValueError("the batch was sent")
+        while place != packed._used:
+            if not 0 <= place <= packed._used - 4:
+                raise ValueError(place)
             memcpy(&size, packed._bytes + place, 4)
+            if size > packed._used - place - 4:
+                raise ValueError(place)
             whole = 2 + number_size(self._count) + size
             if self._count and self._used + whole + number_size(whole) > self._max_bytes:
                 break
@@ -489,15 +531,16 @@ cdef class BatchBuilder:
         return self._built
 
     cdef bytes _made(self):
-        cdef bytes made
+        cdef bytes made, records = self._bytes[HEAD_BYTES : self._used]
         cdef uint8_t* head
         if self._attributes & 7:
-            records = self._compress(self._attributes & 7, self._bytes[HEAD_BYTES : self._used])
-            made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + len(records))
-            memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, PyBytes_AS_STRING(records), len(records))
-        else:
-            made = PyBytes_FromStringAndSize(NULL, self._used)
-            memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, self._bytes + HEAD_BYTES, self._used - HEAD_BYTES)
+            compressed = self._compress(self._attributes & 7, records)
+            if len(compressed) < len(records):
+                records = compressed
+            else:  # it would be larger than the broker need take
+                self._attributes &= ~7
+        made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + PyBytes_GET_SIZE(records))
+        memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, PyBytes_AS_STRING(records), PyBytes_GET_SIZE(records))
         free(self._bytes)
         self._bytes = NULL
         head = <uint8_t*>PyBytes_AS_STRING(made)
