@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -73,7 +74,9 @@ MANY_INPUTS: Final = 32
 WHOLE_TURN: Final = 1_000
 """As `transaction.TURN`, of records that the compiled code takes: a millisecond or two."""
 
-FETCH_BYTES: Final = 2 * 1024 * 1024
+LARGE_STEPS: Final = 2
+
+FETCH_BYTES: Final = 3 * 1024 * 1024
 """What a lane fetches at once, and with that its largest transaction; each lane holds twice that at most."""
 
 SCAN_POLL_MS: Final = 20
@@ -128,6 +131,8 @@ class Shared:
         look_again: sees to it that the lanes' work knows which topics there are; asked when one seems to be gone.
         counts: what the process has done; read by health and metrics.
         commands: what is asked of lanes now, by commands; never older than the lanes' work.
+        large_steps: the lanes that take a large transaction at the same time: while one waits for the broker another one
+            computes, and of more only their memory would be noticed.
     """
 
     registry: SchemaRegistry
@@ -136,6 +141,7 @@ class Shared:
     look_again: Callable[[], Awaitable[None]]
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     commands: Callable[[], Sequence[Redrive]] = tuple
+    large_steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_STEPS))
 
 
 class LaneLoop:
@@ -252,7 +258,9 @@ class LaneLoop:
                 redrive = lane.redrives.pending(commands, time.time()) if lane.redrives and commands else None
                 polled = await _polled(lane.consumer, SCAN_POLL_MS if filling or redrive else POLL_MS)
                 if polled:
-                    await self._pace(waiting_since, len(lane.positions), *await self._step(lane, polled))
+                    async with self._shared.large_steps if _taken(polled) > MAX_RECORDS else nullcontext():
+                        taken, batches = await self._step(lane, polled)
+                    await self._pace(waiting_since, len(lane.positions), taken, batches)
                     waiting_since = time.monotonic()
                 elif time.monotonic() >= recommit_at:
                     await self._recommit(lane)
@@ -288,7 +296,9 @@ class LaneLoop:
     async def _step(self, lane: _Opened, polled: Polled) -> tuple[int, int]:
         """Take what was polled through the stage; how many records, and how many batches the last transaction had."""
         batch, offsets = lane.batch(), dict[Any, int]()
-        for place, fetched in polled.items():
+        taken = _taken(polled)
+        while polled:  # what was taken is not held while the lane waits for the broker
+            place, fetched = polled.popitem()
             async for some in self._slices(lane, fetched):
                 self._shared.counts.read[place.topic] += len(some)
                 outputs = await self._apply(lane.stage, some)
@@ -298,8 +308,9 @@ class LaneLoop:
                 batch.add(outputs)
                 offsets[place] = some[-1].offset + 1
                 await _turn(some)
+            fetched, some = [], ()
         batches = await self._commit(lane, batch.outputs, offsets)
-        return _taken(polled), batches
+        return taken, batches
 
     async def _slices(
         self, lane: _Opened, fetched: Iterable[Sequence[InputRecord]]

@@ -19,7 +19,7 @@ from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaEr
 from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.open_rejects import Entry, Verdict
-from bus.pipeline.record import Output, keys
+from bus.pipeline.record import Output, places
 from bus.pipeline.reject import Reject
 
 if TYPE_CHECKING:
@@ -252,12 +252,14 @@ class Normalise:
         if not rejected and not opened:
             return made
         changes: dict[bytes, Entry] = {}
-        for at, key in enumerate(keys(records)):
+        bad_keys = {records[at].key for at in rejected}
+        for at in places(records, opened, bad_keys):
+            record = records[at]
             if at in rejected:
-                made += [normaliser.letter(records[at], reject) for normaliser, reject in rejected[at]]
-                self._open(records[at], rejected[at], changes)
-            elif key in opened or (changes and key in changes):
-                _supersede(key, opened, changes)
+                made += [normaliser.letter(record, reject) for normaliser, reject in rejected[at]]
+                self._open(record, rejected[at], changes)
+            elif record.key in opened or record.key in changes:
+                _supersede(record.key, opened, changes)
         return [*made, *self._rejects.settle(place, changes)] if changes else made
 
     def _open(

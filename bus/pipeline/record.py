@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from bus.kafka.native import IS_BUILT, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from bus.kafka.native import Packed
     from bus.wire import Header
@@ -68,3 +68,12 @@ def one_by_one(made: Iterable[Made]) -> Iterator[Output]:
 def keys(records: Sequence[InputRecord]) -> Sequence[bytes | None]:
     """The records' keys; without making an object of each record where there is none yet."""
     return records.keys() if IS_BUILT and isinstance(records, Records) else [record.key for record in records]
+
+
+def places(
+    records: Sequence[InputRecord], known: Container[bytes | None], others: Container[bytes | None]
+) -> list[int]:
+    """The places among records of those whose key is in one of two collections."""
+    if IS_BUILT and isinstance(records, Records):
+        return records.places(known, others)
+    return [place for place, each in enumerate(records) if each.key in known or each.key in others]

@@ -81,6 +81,7 @@ async def _whole_batches(producer: Any, outputs: Iterable[Made], now_ms: int) ->
                 yield place, batch
                 batch = record_batches.builder(producer, clients.MAX_BATCH_BYTES, now_ms)
                 await asyncio.sleep(0)
+            part.release()
         yield place, batch
 
 

@@ -13,6 +13,8 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
+from bus.pipeline.native._memo cimport Memo
+from bus.pipeline.native.avro cimport murmur2
 
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
 
@@ -76,9 +78,6 @@ cdef enum:
     LOWER = 8
 
 _STEPS = {"nfkc": NFKC, "trim": TRIM, "upper": UPPER, "lower": LOWER}
-
-cdef enum:
-    MEMO_LIMIT = 100_000
 
 cdef enum Finding:       # what a record is
     GIVEN_UP, FINISHED, DELETED
@@ -299,27 +298,6 @@ cdef bint matches(Item* items, int count, Bytes p, Bytes end) noexcept nogil:
     return False
 
 
-cdef uint32_t murmur2(Bytes p, int64_t size) noexcept nogil:
-    """As Kafka's Java client; see `bus.kafka.partitions`."""
-    cdef uint32_t h = <uint32_t>0x9747B28C ^ <uint32_t>size, k
-    cdef int64_t left = size
-    while left >= 4:
-        k = p[0] | <uint32_t>p[1] << 8 | <uint32_t>p[2] << 16 | <uint32_t>p[3] << 24
-        k *= 0x5BD1E995
-        k ^= k >> 24
-        h = h * 0x5BD1E995 ^ k * 0x5BD1E995
-        p += 4
-        left -= 4
-    if left:
-        if left == 3:
-            h ^= <uint32_t>p[2] << 16
-        if left >= 2:
-            h ^= <uint32_t>p[1] << 8
-        h = (h ^ p[0]) * 0x5BD1E995
-    h = (h ^ h >> 13) * 0x5BD1E995
-    return h ^ h >> 15
-
-
 cdef inline int read_branch(Node* node, Bytes* place, Bytes end) noexcept nogil:
     """Which branch of a union of null and another type follows: 0 the null, 1 the other, -1 neither."""
     cdef uint8_t branch
@@ -474,7 +452,7 @@ cdef class Interpreter:
             self._present.append(each.present)
             self._absent.append(each.absent)
             self._calls.append(each.call)
-            self._memos.append({} if each.memo else None)
+            self._memos.append(Memo() if each.memo else None)
             self._call_slots.append(each.slots)
             self._fills.append(each.fill)
             made.operation = _OPERATIONS[each.operation]
@@ -825,11 +803,12 @@ cdef class Interpreter:
 
     cdef bint _append(self, bytes made):
         """Write bytes; None gives the record up."""
-        if made is None:
-            return False
-        self._reserve(PyBytes_GET_SIZE(made))
-        memcpy(self._out + self._used, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
-        self._used += PyBytes_GET_SIZE(made)
+        return made is not None and self._write(<Bytes>PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
+
+    cdef bint _write(self, Bytes made, int64_t size):
+        self._reserve(size)
+        memcpy(self._out + self._used, made, size)
+        self._used += size
         return True
 
     cdef bint _copy(self, int i, Instruction* made, Slot* slot):
@@ -933,13 +912,23 @@ cdef class Interpreter:
 
     cdef bint _call(self, int i):
         """Let the reference make the field out of its sources; what repeats is remembered."""
-        cdef dict memo = self._memos[i]
-        cdef bytes taken = self._taken(self._call_slots[i])
-        made = memo.get(taken) if memo is not None else None
-        if made is None:
-            made = self._calls[i](taken)
-            if memo is not None and made is not None and len(memo) < MEMO_LIMIT:
-                memo[taken] = made
+        cdef tuple slots = self._call_slots[i]
+        cdef Memo memo = self._memos[i]
+        cdef Slot* slot = &self._slots[<int>slots[0]]
+        cdef Bytes known
+        cdef Bytes start = slot.start
+        cdef int64_t size = slot.end - slot.start, known_size = 0
+        cdef bytes made, taken = None
+        if len(slots) != 1:
+            taken = self._taken(slots)
+            start, size = <Bytes>PyBytes_AS_STRING(taken), PyBytes_GET_SIZE(taken)
+        if memo is not None:
+            known = memo.find(start, size, &known_size)
+            if known != NULL:
+                return self._write(known, known_size)
+        made = self._calls[i](PyBytes_FromStringAndSize(<const char*>start, size) if taken is None else taken)
+        if memo is not None and made is not None:
+            memo.keep(start, size, <Bytes>PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
         return self._append(made)
 
     cdef bytes _taken(self, tuple slots):

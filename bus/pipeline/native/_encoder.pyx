@@ -17,7 +17,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from bus.pipeline.native.avro cimport murmur2, write_digits, write_little, write_number, write_utf8
+from bus.kafka.native._batches cimport write_number
+from bus.pipeline.native.avro cimport murmur2, write_digits, write_little, write_utf8
 
 from bus.pipeline.key_moves import key_of
 from bus.pipeline.record import Output

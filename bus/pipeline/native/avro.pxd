@@ -4,17 +4,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
-cdef inline uint8_t* write_number(uint8_t* out, int64_t value) noexcept nogil:
-    """A zig-zag number, of ten bytes at most; where it ends."""
-    cdef uint64_t left = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
-    while left > 0x7F:
-        out[0] = <uint8_t>(left & 0x7F | 0x80)
-        out += 1
-        left >>= 7
-    out[0] = <uint8_t>left
-    return out + 1
-
-
 cdef inline uint8_t* write_digits(uint8_t* out, int64_t value) noexcept nogil:
     """A number in decimal digits, of twenty bytes at most; where it ends."""
     cdef uint8_t[20] digits
