@@ -131,7 +131,7 @@ class Shared:
         look_again: sees to it that the lanes' work knows which topics there are; asked when one seems to be gone.
         counts: what the process has done; read by health and metrics.
         commands: what is asked of lanes now, by commands; never older than the lanes' work.
-        large_steps: the lanes that take a large transaction at the same time: while one waits for the broker another one
+        large_steps: the lanes that take a large transaction at the same time: while one waits for the broker another
             computes, and of more only their memory would be noticed.
     """
 

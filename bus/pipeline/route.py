@@ -101,24 +101,47 @@ class Target:
         self.encode = view.encode
         self.key = view.key
 
-    def take(self, records: Records, place: int, stop: int, made: Packing) -> None:
-        """Add the view's records of shared ones, from one place up to another.
+    def take(self, records: Records, made: Packing) -> None:
+        """Add the view's records of all these shared ones.
 
         Raises:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
         """
+        place, stop = 0, len(records)
         while place < stop:
-            frame = records.frame(place)
-            interpreter = self._interpreter(frame) if frame else self._last
-            if interpreter is not None:
-                self._last = interpreter
+            if (interpreter := self._interpreter_of(records, place)) is not None:
                 began, place = place, interpreter.take(records, place, stop, made)
                 if place > began:
                     continue
-            record = records[place]
-            output = self.output(record, dict(record.headers), record.value)
-            made.add(output.partition, output.key, output.value, output.headers)
+            self._add(records[place], made)
             place += 1
+
+    def take_some(self, records: Records, places: list[int], made: Packing) -> None:
+        """Add the view's records of those at these places, and a tombstone where it is ~place, which is below 0.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
+        done = 0
+        while done < len(places):
+            place = places[done]
+            if place >= 0 and (interpreter := self._interpreter_of(records, place)) is not None:
+                began, done = done, interpreter.take_some(records, places, done, made)
+                if done > began:
+                    continue
+            self._add(records[max(place, ~place)], made, is_gone=place < 0)
+            done += 1
+
+    def _interpreter_of(self, records: Records, place: int) -> Interpreter | None:
+        frame = records.frame(place)
+        if frame:
+            self._last = self._interpreter(frame)
+        return self._last  # any writes the tombstone of a record without a value
+
+    def _add(self, record: InputRecord, made: Packing, *, is_gone: bool = False) -> None:
+        """What the reference makes of a record."""
+        output = self.output(record, dict(record.headers), None if is_gone else record.value)
+        made.add(output.partition, output.key, output.value, output.headers)
 
     def output(self, record: InputRecord, headers: Mapping[str, bytes | None], shared: bytes | None) -> Output:
         """The view's record of a shared one.
@@ -390,35 +413,41 @@ class _Outputs:
 
 
 class _PackedOutputs:
-    """The same by the compiled code, view by view."""
+    """The same by the compiled code, view by view, once it is known which records each gets."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._packings: dict[Target, Packing] = {}
+        self._unfiltered: list[Target] = []
+        self._places: defaultdict[Target, list[int]] = defaultdict(list)
 
     def put_all(self, target: Target) -> None:
         """A view's records of all."""
-        target.take(self._records, 0, len(self._records), self._packing(target))
+        self._unfiltered.append(target)
 
     def put(self, target: Target, place: int) -> None:
         """A view's record of one."""
-        target.take(self._records, place, place + 1, self._packing(target))
+        self._places[target].append(place)
 
     def bury(self, target: Target, place: int) -> None:
         """A view's tombstone."""
-        record = self._records[place]
-        output = target.output(record, dict(record.headers), None)
-        self._packing(target).add(output.partition, output.key, output.value, output.headers)
-
-    def _packing(self, target: Target) -> Packing:
-        found = self._packings.get(target)
-        if found is None:
-            found = self._packings[target] = Packing(target.topic, target.partitions)
-        return found
+        self._places[target].append(~place)
 
     def made(self) -> list[Made]:
-        """All of it, each view's in order."""
-        return [packed for packing in self._packings.values() for packed in packing.packed()]
+        """All of it, each view's in order.
+
+        Raises:
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+        """
+        made: list[Made] = []
+        for target in self._unfiltered:
+            packing = Packing(target.topic, target.partitions)
+            target.take(self._records, packing)
+            made += packing.packed()
+        for target, places in self._places.items():
+            packing = Packing(target.topic, target.partitions)
+            target.take_some(self._records, places, packing)
+            made += packing.packed()
+        return made
 
 
 class PartitionRouter:
@@ -461,9 +490,10 @@ class PartitionRouter:
         else:
             made = _Outputs(records)
             self._route(records, made, changes)
+        outputs = made.made()
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
-        return [*made.made(), *self._settle(changes)]
+        return [*outputs, *self._settle(changes)]
 
     def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
         views = self._live
@@ -482,9 +512,12 @@ class PartitionRouter:
             made.put_all(target)
         if not views.views.filtered:
             return
-        known = self._memory.sets
+        known, filtered, packed = self._memory.sets, views.views.filtered, views.packed
         for place, (hits, key) in enumerate(zip(views.views.hits(records), records.keys(), strict=True)):
-            if hits or key in known or key in changes:
+            if hits and key not in changes and key in known and known[key] == packed(hits):  # as most are
+                for hit in hits:
+                    made.put(filtered[hit], place)
+            elif hits or key in known or key in changes:
                 self._move((place, key), hits, views, made, changes)
 
     def fitting(self, records: Sequence[InputRecord], most: int) -> int:

@@ -487,20 +487,32 @@ cdef class Interpreter:
             place, stop: of the first of them, and of the first that is not to be taken any more.
             made: where what becomes of them is added.
         """
-        cdef Entry* entry
-        cdef int finding
         if not 0 <= place <= stop <= records._count:
             raise IndexError(place)
-        while place < stop:
-            entry = &records._entries[place]
-            if entry.value == NULL and self._envelope_fields == 0 and entry.key != NULL:
-                finding = DELETED
-            else:
-                finding = self._find(entry.key, entry.key_size, entry.value, entry.value_size)
-            if finding == GIVEN_UP or not self._put(entry, finding == FINISHED, records.partition, made):
-                break
+        while place < stop and self._take(records, place, made):
             place += 1
         return place
+
+    def take_some(self, Records records, list places, Py_ssize_t first, Packing made):
+        """As `take`, of records at these places, from the first of them on that is said; how many of them are done.
+
+        A place below 0 is given up.
+        """
+        cdef Py_ssize_t i = first, place
+        while i < len(places):
+            place = places[i]
+            if not 0 <= place < records._count or not self._take(records, place, made):
+                break
+            i += 1
+        return i
+
+    cdef bint _take(self, Records records, Py_ssize_t place, Packing made):
+        """Finish a record; False gives it up."""
+        cdef Entry* entry = &records._entries[place]
+        cdef int finding = DELETED
+        if entry.value != NULL or self._envelope_fields != 0 or entry.key == NULL:
+            finding = self._find(entry.key, entry.key_size, entry.value, entry.value_size)
+        return finding != GIVEN_UP and self._put(entry, finding == FINISHED, records.partition, made)
 
     cdef bint _put(self, Entry* entry, bint is_there, int partition, Packing made):
         """Add what a record became: its value, or a tombstone; False gives it up."""
