@@ -142,7 +142,7 @@ def _hold_damaged(damaged: bytes, codec: int) -> None:
     assert records == expected
 
 
-@cases(1_500)
+@cases(700)
 @given(batches((0,)), st.lists(_damages(), min_size=1, max_size=3), st.sampled_from(sorted(CODECS)))
 def test_damaged_records_are_refused_whatever_the_checksum_says(
     batch: Batch, damages: list[Callable[[bytes], bytes]], codec: int
@@ -154,7 +154,7 @@ def test_damaged_records_are_refused_whatever_the_checksum_says(
     _hold_damaged(packed[:HEAD] + records, codec)
 
 
-@cases(500)
+@cases(300)
 @given(batches(), _damages(), st.sampled_from([0, 12, 16, 21, 22, 23, 57]), st.booleans())
 def test_damaged_heads_are_refused(batch: Batch, damage: Callable[[bytes], bytes], place: int, is_whole: bool) -> None:
     packed = batch.packed()
