@@ -101,7 +101,7 @@ class Lanes(Service):
         """Read the catalogue, then take part in the sharing out of lanes."""
         if not native.is_built():
             _log.warning(
-                "not compiled: a record costs more than twice the CPU", fix="install a C compiler, then shuniu anew"
+                "not compiled: a record costs ten times the CPU", fix="install a C compiler, then shuniu anew"
             )
         self._catalogue = CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
         await self._catalogue.__aenter__()
