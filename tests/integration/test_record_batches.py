@@ -113,7 +113,7 @@ class Log:
                 found.extend((each.offset, each.key, each.value, each.headers) for each in records_of(fetched))
                 last = found[-1][0] if found else first
                 assert last < await consumer.position(self.place) <= end
-            return await consumer.position(self.place) >= end
+            return bool(await consumer.position(self.place) >= end)
 
         await until(is_read, within=20, what=f"the position {end}")
         return found, await consumer.position(self.place)

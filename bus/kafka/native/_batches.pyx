@@ -373,13 +373,13 @@ cdef class Packed:
     def __iter__(self):
         """Each record's key, value and headers."""
         cdef Entry entry
-        cdef Bytes p = self._bytes
+        cdef Bytes p
         cdef uint32_t size
         cdef Py_ssize_t i
         cdef int64_t place = 0
-        if self._bytes == NULL:
-            raise ValueError("they are in a batch already")
         for i in range(self.count):
+            if self._bytes == NULL:
+                raise ValueError("they are in a batch already")
             p = self._bytes + place
             memcpy(&size, p, 4)
             place += 4 + size
@@ -475,6 +475,8 @@ cdef class BatchBuilder:
         cdef uint8_t* out
         if self._bytes == NULL:
             raise ValueError("the batch was sent")
+        if packed._bytes == NULL:
+            raise ValueError("they are in a batch already")
         while place != packed._used:
             if not 0 <= place <= packed._used - 4:
                 raise ValueError(place)

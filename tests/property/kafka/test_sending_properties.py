@@ -16,7 +16,7 @@ from bus.kafka.record_batches import compressed
 from tests.property.kafka.batches import CODECS, Content, cases, contents, read, read_by_aiokafka, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 pytestmark = pytest.mark.skipif(not native.IS_BUILT, reason="record batches are not compiled")
 
@@ -148,3 +148,20 @@ def test_a_place_where_no_record_can_begin_is_refused(some: list[Content], place
     for beyond in (place if not 0 <= place <= packed.size else -1, packed.size + 1, packed.size - 3):
         with pytest.raises(ValueError, match=str(beyond)):
             builder.extend(packed, beyond)
+
+
+def test_released_records_are_of_no_more_use() -> None:
+    packed = _packed([(b"k", b"v", [])] * 3)
+    looking = iter(packed)
+    assert next(looking) == (b"k", b"v", [])
+    packed.release()
+    assert (len(packed), packed.size) == (3, 0)
+    uses: list[Callable[[], object]] = [
+        lambda: next(looking),
+        lambda: list(packed),
+        lambda: packed.append(b"k", b"v", []),
+        lambda: BatchBuilder(1 << 20, _NOW, False).extend(packed),
+    ]
+    for use in uses:
+        with pytest.raises(ValueError, match="in a batch already"):
+            use()
