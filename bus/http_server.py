@@ -70,6 +70,9 @@ class HttpServer:
                 where=f"{self._host}:{self.port}",
                 fix="stop that process, or name another port: --port (of `bus up`: --registry-port, --console-port)",
             ) from error
+        # Connections take it over. asyncio sets it only where a socket says that it is TCP, which this one does not; an
+        # answer's body would wait 40 ms for its head to be acknowledged.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self._listener.getsockname()[1]
 
     async def serve(self, name: str) -> None:

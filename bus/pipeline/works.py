@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -25,7 +26,7 @@ from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from bus.catalogue.catalogue import Catalogue
     from bus.catalogue.dataset import Dataset
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     from bus.pipeline.normalise import Normalisers
     from bus.spi import SourceDataset
 
+T = TypeVar("T")
+
 _log = structlog.get_logger()
+
+SCHEMAS_AT_ONCE: Final = 16
+"""Output schemas asked for side by side: a worker of hundreds of views does not start one after the other."""
 
 NORMALISE: Final = "normalise"
 ROUTE: Final = "route"
@@ -125,17 +131,15 @@ def unmappable(catalogue: Catalogue, adapter: str, found: Sequence[SourceDataset
 
 
 async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> StageWork:
-    normalisers = {}
+    pairs = [(each, mapping) for each in catalogue.datasets.values() for mapping in catalogue.mappings_of(each.name)]
+    outputs = await _side_by_side(partial(_entity_output, catalogue, *pair, registry) for pair in pairs)
+    normalisers: dict[str, list[DatasetNormaliser]] = defaultdict(list)
     inputs = {}
-    for dataset in catalogue.datasets.values():
-        mappings = catalogue.mappings_of(dataset.name)
-        if not mappings:
-            continue
-        outputs = [await _entity_output(catalogue, dataset, mapping, registry) for mapping in mappings]
+    for (dataset, _), output in zip(pairs, outputs, strict=True):
         topic = wire.raw_topic(dataset.name)
-        normalisers[topic] = [DatasetNormaliser(dataset.name, output, decoders) for output in outputs]
+        normalisers[topic].append(DatasetNormaliser(dataset.name, output, decoders))
         inputs[topic] = dataset.spec.partitions
-    return StageWork(inputs, normalisers)
+    return StageWork(inputs, dict(normalisers))
 
 
 async def _entity_output(
@@ -163,21 +167,14 @@ async def _route(
     topic_ids: TopicIds,
     pseudonym_keys: Callable[[str], bytes],
 ) -> StageWork:
+    subscribed = catalogue.subscribed_views()
+    outputs = await _side_by_side(
+        partial(_routed, catalogue, view, registry, topic_ids, pseudonym_keys) for view in subscribed
+    )
     views: dict[str, list[ViewOutput]] = defaultdict(list)
-    for view in catalogue.subscribed_views():
-        topic = wire.view_topic(view.name, view.spec.revision)
-        if topic not in topic_ids:
-            _log.warning("view not routed: its topic does not exist", topic=topic)
-            continue
-        try:
-            output = await _view_output(catalogue, view, registry, topic_ids[topic], pseudonym_keys)
-        except ConfigError as error:
-            _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail)
-            continue
-        except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
-            _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
-            continue
-        views[view.spec.entity].append(output)
+    for view, output in zip(subscribed, outputs, strict=True):
+        if output is not None:
+            views[view.spec.entity].append(output)
     entities = {}
     for name, found in views.items():
         entity = catalogue.entities[name]
@@ -187,6 +184,27 @@ async def _route(
         entities[wire.shared_topic(name)] = EntityViews(found, decoders, types, members, in_order=in_order)
     inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
     return StageWork(inputs, entities=entities)
+
+
+async def _routed(
+    catalogue: Catalogue,
+    view: View,
+    registry: SchemaRegistry,
+    topic_ids: TopicIds,
+    pseudonym_keys: Callable[[str], bytes],
+) -> ViewOutput | None:
+    """A view as it is routed; None, and the reason in the log, if it cannot be."""
+    topic = wire.view_topic(view.name, view.spec.revision)
+    if topic not in topic_ids:
+        _log.warning("view not routed: its topic does not exist", topic=topic)
+        return None
+    try:
+        return await _view_output(catalogue, view, registry, topic_ids[topic], pseudonym_keys)
+    except ConfigError as error:
+        _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail)
+    except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
+        _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
+    return None
 
 
 async def _view_output(
@@ -215,3 +233,19 @@ async def _view_output(
         topic_id=topic_id,
         program=partial(compile_view_program, view, hides, schema, schema_id),
     )
+
+
+async def _side_by_side(asking: Iterable[Callable[[], Coroutine[None, None, T]]]) -> list[T]:
+    """What each gives, in order; the first to fail ends them all."""
+    turns = asyncio.Semaphore(SCHEMAS_AT_ONCE)
+
+    async def in_turn(ask: Callable[[], Coroutine[None, None, T]]) -> T:
+        async with turns:
+            return await ask()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(in_turn(ask)) for ask in asking]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
