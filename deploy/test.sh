@@ -1,5 +1,6 @@
 #!/bin/sh
-# Lint, types, imports and tests; with --all also the long runs. Other arguments go to pytest.
+# Lint, types, imports and tests; with --all also the long runs, and the compiled code under sanitizers. Other arguments
+# go to pytest.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/environment.sh
@@ -17,4 +18,5 @@ ruff format --check
 mypy
 lint-imports --no-cache
 sh -n deploy/*.sh
+[ -n "$long" ] || sh deploy/sanitize.sh
 exec pytest -m "$long" "$@"
