@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.catalogue.actions import DeleteRecord
+from bus.catalogue.by_reference import mappings_by_reference, views_by_reference
 from bus.catalogue.plan_acls import plan_acls
 from bus.catalogue.plan_catalogue import plan_catalogue
 from bus.catalogue.plan_schemas import plan_schemas
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bus.catalogue.actions import Action
+    from bus.catalogue.by_reference import ByReference
     from bus.catalogue.cluster_state import ClusterState
     from bus.catalogue.workspace import Workspace
     from bus.config import Settings
@@ -61,6 +63,7 @@ class Plan:
         findings: refusals (errors) and warnings.
         partitions_before: of the whole cluster.
         partitions_after: likewise.
+        by_reference: what of the workspace the compiled code leaves to the reference: it only costs speed.
     """
 
     workspace: str
@@ -68,6 +71,7 @@ class Plan:
     findings: tuple[Finding, ...] = field(default=())
     partitions_before: int = 0
     partitions_after: int = 0
+    by_reference: tuple[ByReference, ...] = ()
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -83,6 +87,7 @@ class Plan:
                 {"severity": f.severity, "where": f.where, "message": f.message, "fix": f.fix} for f in self.findings
             ],
             "partitions": {"before": self.partitions_before, "after": self.partitions_after},
+            "by_reference": [each.json() for each in self.by_reference],
         }
 
 
@@ -112,7 +117,8 @@ def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None
     with_topic = [record for record in records if isinstance(record, DeleteRecord) and record.key in last]
     records = [record for record in records if record not in with_topic]
     actions = (*taken, *topics, *schemas, *records, *given, *deleted, *with_topic)
-    return Plan(workspace.name, actions, tuple(findings), before, before + added)
+    slower = (*mappings_by_reference(workspace, state.subjects), *views_by_reference(workspace))
+    return Plan(workspace.name, actions, tuple(findings), before, before + added, slower)
 
 
 def _budget(partitions: int, limit: int) -> Iterable[Finding]:

@@ -14,8 +14,9 @@ NO_CHANGES = "No changes: the cluster is what the workspace says."
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """The findings, then a line per action."""
+    """The findings and notes, then a line per action."""
     yield from (str(finding) for finding in plan.findings)
+    yield from (str(note) for note in plan.by_reference)
     yield from (f"  {action.sign} {action}" for action in plan.actions)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from bus.catalogue.by_reference import ByReference
     from bus.catalogue.workspace import Workspace
 
 
@@ -25,13 +26,15 @@ def command(workspace: Path | None, as_json: bool, kind: str | None) -> None:
     if kind is not None:
         click.echo(json.dumps(_schema_of(kind), ensure_ascii=False, indent=2))
         return
+    from bus.catalogue.by_reference import views_by_reference
     from bus.catalogue.workspace import Workspace, default_workspace
 
     found = Workspace.read(workspace or default_workspace())
+    notes = [] if found.errors else list(views_by_reference(found))
     if as_json:
-        click.echo(json.dumps(_as_json(found), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_as_json(found, notes), ensure_ascii=False, indent=2))
     else:
-        _print(found)
+        _print(found, notes)
     sys.exit(1 if found.errors else 0)
 
 
@@ -44,7 +47,7 @@ def _schema_of(kind: str) -> object:
     return KINDS[kind].model_json_schema()
 
 
-def _as_json(found: Workspace) -> dict[str, object]:
+def _as_json(found: Workspace, notes: list[ByReference]) -> dict[str, object]:
     return {
         "workspace": found.name,
         "folder": str(found.folder),
@@ -52,6 +55,7 @@ def _as_json(found: Workspace) -> dict[str, object]:
         "findings": [
             {"severity": f.severity, "where": f.where, "message": f.message, "fix": f.fix} for f in found.findings
         ],
+        "by_reference": [note.json() for note in notes],
     }
 
 
@@ -59,9 +63,9 @@ def _counts(found: Workspace) -> dict[str, int]:
     return {kind: len(resources) for kind, resources in found.resources.items()}
 
 
-def _print(found: Workspace) -> None:
-    for finding in found.findings:
-        click.echo(str(finding))
+def _print(found: Workspace, notes: list[ByReference]) -> None:
+    for told in (*found.findings, *notes):
+        click.echo(str(told))
     counts = ", ".join(f"{count} {kind}" for kind, count in _counts(found).items() if count)
     errors, warnings = len(found.errors), len(found.findings) - len(found.errors)
     click.echo(f"workspace {found.name}: {counts or 'no resources'}; {errors} errors, {warnings} warnings")
