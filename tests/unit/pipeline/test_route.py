@@ -16,7 +16,7 @@ from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
 from bus.wire import CloudEvent, Headers, frame
-from tests.stages import through
+from tests.stages import fetched, through
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
@@ -391,3 +391,25 @@ def test_a_pseudonymised_view_shows_the_key_nowhere_and_its_tombstones_find_the_
     assert arrived.partition == partition_of(arrived.key or b"", 4)
     for made in (arrived, left):
         assert b"secret-id" not in b"".join([made.key or b"", made.value or b"", *(body for _, body in made.headers)])
+
+
+# How many records fit into one transaction.
+
+
+def test_as_many_records_are_taken_at_once_as_write_to_few_enough_topics() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE), district(WOODS))
+    partition.live(living_in(WOODS, 0, "was-in-the-woods"))
+    records = fetched(
+        [
+            living_in(DOWNTOWN, 1, "a"),
+            living_in(DOWNTOWN, 2, "b"),
+            living_in("110101", 3, "nowhere"),
+            living_in(LAKESIDE, 4, "was-in-the-woods"),  # a record there, and a tombstone in the woods
+            living_in(DOWNTOWN, 5, "c"),
+        ]
+    )
+    fitting = partition.router.fitting
+
+    assert fitting(records, 4) == 5, "three views, and the topic of who is in which"
+    assert fitting(records, 3) == 3
+    assert fitting(records[3:], 2) == 1, "what one record becomes is not torn apart"
