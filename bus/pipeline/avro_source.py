@@ -261,8 +261,8 @@ def _read_items(source: _Source, made: str, found: dict[str, Any], names: _Names
     """An array or a map: blocks of so many items each, ended by an empty one."""
     is_map = found["type"] == "map"
     items = found["values" if is_map else "items"]
-    if not is_map:
-        _refuse_no_size(items, names)
+    if not is_map and not _takes_bytes(items, names):
+        raise UnsupportedSchemaError("items that may have no size")  # there could be more than the bytes say
     left = source.name()
     source.add(f"{made} = {'{}' if is_map else '[]'}")
     with source.block("while True:"):
@@ -279,13 +279,14 @@ def _read_items(source: _Source, made: str, found: dict[str, Any], names: _Names
                 source.add(f"{made}.append({_read(source, items, names)})")
 
 
-def _refuse_no_size(items: Any, names: _Names) -> None:
-    """Items that take no bytes could be more than the bytes say: such an array is left to fastavro."""
-    if isinstance(items, list):
-        return
-    found, _ = _resolved(items, names)
-    if found["type"] in ("null", "record", "fixed"):
-        raise UnsupportedSchemaError("items that may have no size")
+def _takes_bytes(declared: Any, names: _Names) -> bool:
+    """Whether every value of a type has a byte at least."""
+    if isinstance(declared, list):
+        return True
+    found, inside = _resolved(declared, names)
+    if found["type"] == "record":
+        return any(_takes_bytes(each["type"], inside) for each in found["fields"])
+    return found["type"] != "null" and (found["type"] != "fixed" or found["size"] > 0)
 
 
 def _skip(source: _Source, declared: Any, names: _Names) -> None:

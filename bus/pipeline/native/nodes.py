@@ -28,6 +28,8 @@ _RANGES: Final = {
 
 _SIZES: Final = {"float": 4, "double": 8}
 _MOST_DECIMAL_BYTES: Final = 64
+_DEEPEST: Final = 64
+"""Types within types; what goes deeper is left to the reference, so that no schema can exhaust the stack."""
 
 
 class NotNativeError(Exception):
@@ -89,24 +91,30 @@ def node(declared: Any) -> Node:
     Raises:
         NotNativeError: the type has something that only the reference knows.
     """
+    return _node(declared, _DEEPEST)
+
+
+def _node(declared: Any, depth: int) -> Node:
+    if depth == 0:
+        raise NotNativeError("types within types, too deep")
     if not isinstance(declared, list):
-        return _NODES.get(declared["type"], _unknown_node)(declared, -1)
+        return _NODES.get(declared["type"], _unknown_node)(declared, -1, depth)
     if len(declared) != 2 or declared.count("null") != 1:
         raise NotNativeError("a union of several types")
     null_at = declared.index("null")
     other = declared[1 - null_at]
-    return _NODES.get(other["type"], _unknown_node)(other, null_at)
+    return _NODES.get(other["type"], _unknown_node)(other, null_at, depth)
 
 
-def _unknown_node(declared: Any, _: int) -> Node:
+def _unknown_node(declared: Any, _null_at: int, _depth: int) -> Node:
     raise NotNativeError(f"the type {declared['type']}")
 
 
-def _plain_node(declared: Any, null_at: int) -> Node:
+def _plain_node(declared: Any, null_at: int, _: int) -> Node:
     return Node(declared["type"], null_at)
 
 
-def _number_node(declared: Any, null_at: int) -> Node:
+def _number_node(declared: Any, null_at: int, _: int) -> Node:
     logical = f"{declared['type']}-{declared.get('logicalType')}"
     if logical in LOGICAL_READERS and logical not in _RANGES:
         raise NotNativeError(f"the logical type {logical}")
@@ -114,19 +122,19 @@ def _number_node(declared: Any, null_at: int) -> Node:
     return Node("number", null_at, (), least, most)
 
 
-def _real_node(declared: Any, null_at: int) -> Node:
+def _real_node(declared: Any, null_at: int, _: int) -> Node:
     return Node("fixed", null_at, (), 0, _SIZES[declared["type"]])
 
 
-def _enum_node(declared: Any, null_at: int) -> Node:
+def _enum_node(declared: Any, null_at: int, _: int) -> Node:
     return Node("enum", null_at, (), 0, len(declared["symbols"]))
 
 
-def _record_node(declared: Any, null_at: int) -> Node:
-    return Node("record", null_at, tuple(node(field["type"]) for field in declared["fields"]))
+def _record_node(declared: Any, null_at: int, depth: int) -> Node:
+    return Node("record", null_at, tuple(_node(field["type"], depth - 1) for field in declared["fields"]))
 
 
-def _text_node(declared: Any, null_at: int) -> Node:
+def _text_node(declared: Any, null_at: int, _: int) -> Node:
     kind = declared["type"]
     logical = f"{kind}-{declared.get('logicalType')}"
     if logical in LOGICAL_READERS and logical not in {"string-uuid", "bytes-decimal", "fixed-decimal"}:
@@ -138,18 +146,27 @@ def _text_node(declared: Any, null_at: int) -> Node:
     return Node("fixed", null_at, (), 0, int(declared["size"]))
 
 
-def _map_node(declared: Any, null_at: int) -> Node:
-    return Node("map", null_at, (Node("text"), node(declared["values"])))
+def _map_node(declared: Any, null_at: int, depth: int) -> Node:
+    return Node("map", null_at, (Node("text"), _node(declared["values"], depth - 1)))
 
 
-def _array_node(declared: Any, null_at: int) -> Node:
-    item = node(declared["items"])
-    if item.null_at < 0 and item.kind in {"null", "record", "fixed"}:
+def _array_node(declared: Any, null_at: int, depth: int) -> Node:
+    item = _node(declared["items"], depth - 1)
+    if not _takes_bytes(item):
         raise NotNativeError("items that may have no size")
     return Node("array", null_at, (item,))
 
 
-_NODES: Final[dict[str, Callable[[Any, int], Node]]] = {
+def _takes_bytes(each: Node) -> bool:
+    """Whether every value has a byte at least; if not, a few bytes may tell of items without end."""
+    if each.null_at >= 0:
+        return True
+    if each.kind == "record":
+        return any(_takes_bytes(child) for child in each.children)
+    return each.kind != "null" and (each.kind != "fixed" or each.most > 0)
+
+
+_NODES: Final[dict[str, Callable[[Any, int, int], Node]]] = {
     "null": _plain_node,
     "boolean": _plain_node,
     "int": _number_node,

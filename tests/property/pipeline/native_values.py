@@ -202,17 +202,20 @@ def _blocks(item: Encoded) -> Encoded:
 
 @st.composite
 def containers(draw: st.DrawFn, name: str) -> tuple[Any, Encoded]:
-    """An array, a map or a record of something, to be read over."""
-    kind = draw(st.sampled_from(["array", "map", "record"]))
+    """An array, a map or a record of something, or an array or a map of records, to be read over or carried along."""
+    kind = draw(st.sampled_from(["array", "map", "record", "array of records", "map of records"]))
     parts = draw(st.lists(st.sampled_from(sorted(LEAVES)), min_size=1, max_size=3))
     made = [(named(LEAVES[part][0], f"{name}_{place}"), LEAVES[part][1]) for place, part in enumerate(parts)]
     if draw(st.booleans()):
         made[0] = optional(*made[0], draw(st.integers(0, 1)))
-    if kind == "record":
-        fields = [{"name": f"r{place}", "type": declared} for place, (declared, _) in enumerate(made)]
-        return {"type": "record", "name": name, "fields": fields}, st.tuples(*(each for _, each in made)).map(b"".join)
     declared, encoded = made[0]
-    if kind == "array":
+    if "record" in kind:
+        fields = [{"name": f"r{place}", "type": each} for place, (each, _) in enumerate(made)]
+        declared = {"type": "record", "name": name, "fields": fields}
+        encoded = st.tuples(*(each for _, each in made)).map(b"".join)
+    if kind == "record":
+        return declared, encoded
+    if kind.startswith("array"):
         return {"type": "array", "items": declared}, _blocks(encoded)
     return {"type": "map", "values": declared}, _blocks(st.tuples(encoded_texts, encoded).map(b"".join))
 

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import pytest
+from fastavro import parse_schema
 
 from bus.catalogue.view import View
 from bus.pipeline import native
@@ -13,7 +14,7 @@ from bus.pipeline.codec import Decoders, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import compile_projection
-from bus.pipeline.native.nodes import NotNativeError
+from bus.pipeline.native.nodes import NotNativeError, inlined, node
 from bus.pipeline.native.program import Program, compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import OpenRejects
@@ -138,3 +139,43 @@ def _changed(name: str, declared: Any) -> dict[str, Any]:
 def test_changes_of_another_form_are_the_references(name: str, declared: Any) -> None:
     with pytest.raises(NotNativeError):
         _program(1, _changed(name, declared))
+
+
+EMPTY: dict[str, Any] = {"type": "record", "name": "E", "fields": []}
+
+
+def _within(times: int) -> Any:
+    declared: Any = "string"
+    for _ in range(times):
+        declared = {"type": "array", "items": declared}
+    return declared
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "null",
+        EMPTY,
+        {"type": "fixed", "name": "F", "size": 0},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "null"}, {"name": "b", "type": EMPTY}]},
+        _within(70),
+    ],
+    ids=["null", "no fields", "fixed of no bytes", "fields of no bytes", "too deep"],
+)
+def test_items_that_may_take_no_bytes_or_lie_too_deep_are_the_references(items: Any) -> None:
+    with pytest.raises(NotNativeError):
+        node(inlined(parse_schema({"type": "array", "items": items})))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["null", EMPTY],
+        {"type": "fixed", "name": "F", "size": 1},
+        {"type": "array", "items": "string"},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": "null"}, {"name": "b", "type": "int"}]},
+    ],
+    ids=["a branch", "fixed", "array", "record"],
+)
+def test_items_that_take_a_byte_at_least_are_compiled(items: Any) -> None:
+    assert node(inlined(parse_schema({"type": "array", "items": items}))).kind == "array"
