@@ -286,7 +286,7 @@ def _takes_bytes(declared: Any, names: _Names) -> bool:
     found, inside = _resolved(declared, names)
     if found["type"] == "record":
         return any(_takes_bytes(each["type"], inside) for each in found["fields"])
-    return found["type"] != "null" and (found["type"] != "fixed" or found["size"] > 0)
+    return bool(found["type"] != "null" and (found["type"] != "fixed" or found["size"] > 0))
 
 
 def _skip(source: _Source, declared: Any, names: _Names) -> None:
