@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from adapters.postgres.tables import quoted
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 SERVER: Final = """
 select current_setting('wal_level'), current_setting('max_replication_slots')::int,
        (select count(*) from pg_replication_slots where slot_name <> %s), current_user,
-       (select rolreplication or rolsuper from pg_roles where rolname = current_user)
+       (select rolreplication or rolsuper from pg_roles where rolname = current_user),
+       current_setting('synchronous_standby_names'), current_setting('application_name')
 """
 
 PUBLICATION: Final = """
@@ -26,17 +28,22 @@ select pg_has_role(pubowner, 'usage'), pubviaroot, pubinsert and pubupdate and p
 from pg_publication where pubname = %s
 """
 
+STANDBY: Final = re.compile(r'"([^"]+)"|([^\s,()"]+)')
+"""A word of `synchronous_standby_names`: in quotes, or as it is."""
+
 PUBLISHED: Final = "select schemaname || '.' || tablename from pg_publication_tables where pubname = %s"
 
 
 class Server(NamedTuple):
-    """What the server says about itself and our role; `used` slots are those of others."""
+    """What the server says about itself, our role and the name of our connections; `used` slots are those of others."""
 
     wal_level: str
     most_slots: int
     used_slots: int
     user: str
     may_replicate: bool
+    standbys: str
+    application: str
 
 
 class PublicationState(NamedTuple):
@@ -73,6 +80,13 @@ def server_findings(server: Server) -> Iterator[Finding]:
             f"all {server.most_slots} replication slots are in use",
             where="max_replication_slots",
             fix="drop a slot that nobody needs, or alter system set max_replication_slots and restart PostgreSQL",
+        )
+    names = {quoted_name or name for quoted_name, name in STANDBY.findall(server.standbys)}
+    if not names.isdisjoint({"*", server.application}):
+        yield Finding(
+            f"the server's synchronous_standby_names is {server.standbys}, so its commits may wait for this adapter",
+            where="synchronous_standby_names",
+            fix="alter system set synchronous_standby_names to your standbys' names; then select pg_reload_conf()",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import aclosing
 from dataclasses import replace
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
 
 CHANGES: Final = 1_000
 """Changes of a batch; a larger transaction comes in several."""
+
+LOOK_AGAIN_SECONDS: Final = (0.001, 0.25)
+"""How long to wait until a transaction is looked for again: at first, and at most."""
+
+
+def sees(snapshot: str, xid: int) -> bool:
+    """Whether a query sees what a committed transaction did.
+
+    Args:
+        snapshot: the query's, as `pg_snapshot` is written: xmin:xmax:those in progress between them, in 64 bits.
+        xid: the transaction's id as the stream gives it: its lower 32 bits.
+    """
+    _, xmax, in_progress = snapshot.split(":")
+    begun = (xid - int(xmax)) % 2**32 >= 2**31
+    return begun and xid not in {int(each) % 2**32 for each in in_progress.split(",") if each}
 
 
 class Stream:
@@ -56,6 +72,7 @@ class Stream:
         self._messages: dict[int, Relation] = {}
         self._under_way: deque[tuple[str, int]] = deque()
         self._begin: Begin | None = None
+        self._visible: Begin | None = None
         self._changes: list[Change] = []
         self._schemas: dict[str, SourceDataset] = {}
         self._row = 0
@@ -129,8 +146,9 @@ class Stream:
 
         The value read may be newer than the change; then the change that made it so follows and brings it again. If the
         row is gone, its deletion (or its new key) follows, and leaves nothing of this change but the release of the key
-        that the row had before it.
+        that the row had before it. For either to be so, the table must be read with the change in it.
         """
+        await self._see_transaction()
         assert change.after is not None
         columns = {column.name: column for column in table.table.columns}
         identity = [columns[name] for name in table.table.identity_columns]
@@ -148,6 +166,23 @@ class Stream:
         for field in fields:
             change.after[field] = rows[0][field]
         return True
+
+    async def _see_transaction(self) -> None:
+        """Wait until queries see the transaction under way.
+
+        The server streams a commit as soon as it is in its log; other sessions see it a little later, and not before a
+        synchronous standby has it where one is awaited.
+        """
+        assert self._begin is not None
+        pause, longest = LOOK_AGAIN_SECONDS
+        while self._visible is not self._begin:
+            row = await (await self._connection.execute("select pg_current_snapshot()::text")).fetchone()
+            assert row is not None
+            if sees(row[0], self._begin.xid):
+                self._visible = self._begin
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
 
     async def _relearn(self, relation: int) -> StreamTable:
         """An enum has got a label, of which the stream does not tell: learn the types of the table again.

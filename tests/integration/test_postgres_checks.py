@@ -11,7 +11,7 @@ from bus.testing.postgres import PostgresServer
 from tests.integration.conftest import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bus.errors import Finding
 
@@ -53,6 +53,19 @@ async def test_a_server_without_logical_decoding(plain_server: PostgresServer) -
     finding = only(findings, "wal_level is replica")
     assert finding.fix == "alter system set wal_level = 'logical'; then restart PostgreSQL"
     assert "max_replication_slots" in only(findings, "all 0 replication slots are in use").fix
+
+
+@pytest.mark.parametrize(("standbys", "waits"), [("*", True), ('FIRST 1 (near, "shuniu")', True), ("near, far", False)])
+async def test_a_server_whose_commits_would_wait_for_the_adapter(
+    unique: Callable[[str], str], standbys: str, waits: bool
+) -> None:
+    with PostgresServer({"synchronous_standby_names": standbys, "synchronous_commit": "local"}) as server:
+        source = Source(server.parameters(), unique("awaited"))
+        await source.sql("create table t (id int primary key)")
+
+        findings = await source.findings("public.t", "id")
+
+    assert ["commits may wait for this adapter" in finding.message for finding in findings] == ([True] if waits else [])
 
 
 async def test_a_role_that_may_not_replicate_nor_read_nor_publish(source: Source, role: str) -> None:

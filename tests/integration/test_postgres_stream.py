@@ -11,12 +11,15 @@ import pytest
 
 from bus.errors import SourceRefusedError
 from bus.spi import Op
+from bus.testing.postgres import PostgresServer
 from bus.testing.reading import position_after
 from bus.testing.waiting import until
+from tests.integration.conftest import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from bus.spi import Batch, Change
-    from tests.integration.conftest import Source
 
 LONG_TEXT = "create or replace function long_text(seed int) returns text language sql as $$ select string_agg(md5((g * seed)::text), '') from generate_series(1, 400) g $$"  # noqa: E501  one statement
 
@@ -25,6 +28,13 @@ def row_of(change: Change) -> dict[str, Any]:
     """The row that a change leaves."""
     assert change.after is not None
     return change.after
+
+
+@pytest.fixture
+def slow_commits(unique: Callable[[str], str]) -> Iterator[Source]:
+    """A server where a commit that asks for it (`synchronous_commit`) waits for a standby that never comes."""
+    with PostgresServer({"synchronous_standby_names": "away", "synchronous_commit": "local"}) as server:
+        yield Source(server.parameters(), unique("slow"))
 
 
 async def test_the_snapshot_joins_the_stream_without_gap_or_overlap_while_others_write(source: Source) -> None:
@@ -94,6 +104,39 @@ async def test_a_toasted_value_that_an_update_left_alone_comes_whole(source: Sou
     assert inserted.after == {"id": 1, "long": expected, "n": 0}
     assert updated.after == {"id": 1, "long": expected, "n": 1}
     assert moved.after == {"id": 2, "long": expected, "n": 1}
+
+
+async def test_a_toasted_value_is_read_only_when_queries_see_its_transaction(slow_commits: Source) -> None:
+    source = slow_commits
+    await source.sql(
+        LONG_TEXT,
+        "create table t (id int primary key, long text, n int)",
+        "alter table t alter long set storage external",
+        "insert into t values (1, long_text(7), 0), (2, long_text(7), 0)",
+    )
+    async with source.read("public.t") as reading:
+        await reading.snapshot()
+        writing = asyncio.create_task(
+            source.transaction(
+                "set local synchronous_commit = on",
+                "update t set long = long_text(8)",
+                "update t set n = 1 where id = 1",
+                "update t set id = 3 where id = 2",
+            )
+        )
+        waiting = "from pg_stat_activity where wait_event = 'SyncRep'"
+        await until(lambda: source.sql(f"select pid {waiting}"), within=15)
+        await asyncio.sleep(0.5)
+        assert reading.streamed == []  # the stream has had them, and no query sees them yet
+        await source.sql(f"select pg_cancel_backend(pid) {waiting}")
+        await writing
+        changes = await reading.changes(4)
+        ((expected,),) = await source.sql("select distinct long from t")
+
+    assert [row_of(change) for change in changes[2:]] == [
+        {"id": 1, "long": expected, "n": 1},
+        {"id": 3, "long": expected, "n": 0},
+    ]
 
 
 async def test_a_toasted_value_of_a_row_that_has_gone_since_leaves_only_the_release_of_its_key(source: Source) -> None:
