@@ -18,6 +18,7 @@ from bus.errors import ConfigError
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 ENVIRONMENT = {
     "bootstrap": "KAFKA_BOOTSTRAP",
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "username": "KAFKA_USERNAME",
     "password": "KAFKA_PASSWORD",
     "ca_file": "KAFKA_CA_FILE",
+    "compression": "KAFKA_COMPRESSION",
     "registry_url": "BUS_REGISTRY_URL",
     "bus_id": "BUS_ID",
     "lanes": "BUS_LANES",
@@ -34,6 +36,7 @@ ENVIRONMENT = {
 
 OPTIONS: Final = {"bootstrap": "--bootstrap", "registry_url": "--registry", "data_dir": "--data-dir"}
 FIXES: Final = {
+    "compression": "none, lz4, zstd, snappy or gzip",
     "bootstrap": "host:port of a broker, several separated by commas: 127.0.0.1:9092",
     "registry_url": "an http:// or https:// URL: http://127.0.0.1:8081",
 }
@@ -45,7 +48,7 @@ def _is_port(text: str) -> bool:
 
 
 class Connection(BaseModel):
-    """A Kafka cluster and how to log in there."""
+    """A Kafka cluster, how to log in there, and how what is written there is compressed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,6 +60,7 @@ class Connection(BaseModel):
     ca_file: Path | None = Field(
         default=None, description="PEM file of the authority that signed the brokers' certificates"
     )
+    compression: Compression = Field(default="none", description="of the record batches that are written")
 
     @field_validator("bootstrap")
     @classmethod

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUPERUSER: Final = "bus"
 """The login of the bus's own roles on a broker that it started; no ACL holds it back."""
 
-KEPT: Final = frozenset(ENVIRONMENT.values()) - {"BUS_DATA_DIR", "BUS_LANES"}
+KEPT: Final = frozenset(ENVIRONMENT.values()) - {"BUS_DATA_DIR", "BUS_LANES", "KAFKA_COMPRESSION"}
 """The variables of a file: where the cluster and the registry are, the login there, and the bus's id."""
 
 SUFFIX: Final = ".env"

@@ -71,9 +71,8 @@ class Filler:
         return done
 
     def _producer(self) -> Any:
-        settings = {"compression_type": self._flow.compression}
-        producer = clients.producer(self._settings.kafka, f"bench.fill.{self._topic}", **settings)
-        return clients.started(producer, self._settings.kafka)
+        connection = self._settings.kafka.model_copy(update={"compression": self._flow.compression})
+        return clients.started(clients.producer(connection, f"bench.fill.{self._topic}"), connection)
 
     async def _encode(self, count: int) -> None:
         if len(self._ready) >= min(count, ENCODED):

@@ -30,8 +30,7 @@ class Flow:
         changes: so many record keys and envelopes.
         resources: what its workspace has beside the bench's own.
         views: topics of its views.
-        compression: of the raw topic's record batches, as Kafka calls it; None for none. What is made of them is not
-            compressed.
+        compression: of record batches, of those read and of those made, as Kafka calls it.
     """
 
     title: str
@@ -41,7 +40,7 @@ class Flow:
     changes: Callable[[int], Changes]
     resources: list[Resource] = field(default_factory=list)
     views: tuple[str, ...] = ()
-    compression: str | None = None
+    compression: str = "none"
 
     @property
     def shared(self) -> str:
@@ -95,8 +94,8 @@ def nested() -> Flow:
 
 
 def lz4() -> Flow:
-    """The light mapping, its input compressed."""
-    return _copy("normalise, lz4 input", "lz4", _light, compression="lz4")
+    """The light mapping, its input and output compressed."""
+    return _copy("normalise, lz4 in and out", "lz4", _light, compression="lz4")
 
 
 def one_view() -> Flow:
@@ -133,7 +132,7 @@ def _copy(
     text: str,
     made: Callable[[int], Changes],
     views: tuple[str | None, ...] = (),
-    compression: str | None = None,
+    compression: str = "none",
 ) -> Flow:
     name = Name(text)
     topics = tuple(wire.view_topic(name.view(number), 1) for number in range(len(views)))

@@ -101,7 +101,7 @@ class Bench:
     async def normalise(self, flow: Flow, records: int, *, reference: bool = False) -> Throughput:
         """A worker through a backlog, to the end of its views where it has any; if asked, by the reference alone."""
         await self._filler(flow).fill(records)
-        variables = native.BY_REFERENCE if reference else None
+        variables = {"KAFKA_COMPRESSION": flow.compression} | (native.BY_REFERENCE if reference else {})
         name = flow.title + REFERENCE if reference else flow.title
         source = wire.raw_topic(flow.dataset)
         async with watching(self._settings, NORMALISE_GROUP, source) as watch:

@@ -117,6 +117,7 @@ def producer(connection: Connection, transactional_id: str | None = None, **sett
     """A producer with all acknowledgements; transactional when it is given an id."""
     chosen: dict[str, Any] = {
         "acks": "all",
+        "compression_type": None if connection.compression == "none" else connection.compression,
         "enable_idempotence": True,
         "linger_ms": 0,
         "max_batch_size": MAX_BATCH_BYTES,

@@ -53,9 +53,10 @@ class Log:
         self.place = clients.TopicPartition(topic, 0)
 
     @contextlib.asynccontextmanager
-    async def producer(self, name: str | None = None, **settings: Any) -> AsyncIterator[Any]:
+    async def producer(self, name: str | None = None, compression: str = "none") -> AsyncIterator[Any]:
         """One of aiokafka's; with a name it writes in transactions."""
-        made = clients.producer(self.connection, name and f"{self.topic}-{name}", **settings)
+        connection = self.connection.model_copy(update={"compression": compression})
+        made = clients.producer(connection, name and f"{self.topic}-{name}")
         async with clients.started(made, self.connection):
             yield made
 
@@ -183,7 +184,7 @@ async def test_a_position_goes_on_over_what_is_not_seen(log: Log, ends: list[str
 @pytest.mark.parametrize("codec", CODECS)
 async def test_compressed_batches_are_read_and_written(log: Log, codec: str) -> None:
     values = [b"text" * 300 + b"%d" % number for number in range(50)]
-    async with log.producer(compression_type=codec) as producer:
+    async with log.producer(compression=codec) as producer:
         await log.write(producer, *values)
         await log.write_ours(producer, *values)
         sizes = await _sizes(log)
@@ -216,7 +217,7 @@ async def _sizes(log: Log) -> list[int]:
 
 async def test_large_and_empty_records_and_null_keys_are_read_alike(log: Log) -> None:
     large = os.urandom(1_000_000)
-    async with log.producer() as producer, log.producer(compression_type="lz4") as packing:
+    async with log.producer() as producer, log.producer(compression="lz4") as packing:
         for write, by in ((log.write, producer), (log.write_ours, producer), (log.write_ours, packing)):
             await write(by, large)
             await write(by, b"", None, key=None)
