@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
+
+from bus.catalogue.workspace import default_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +20,8 @@ Resource = dict[str, Any]
 
 HERE: Final = Path(__file__).parent
 COPIED: Final = ("Dataset", "Entity", "Mapping")
+SUBSCRIBERS: Final = ("portal", "gusu", "statistics")
+"""Folders of the default workspace that are left out, so that normalising is measured alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,12 @@ class Name:
     def view(self, number: int) -> str:
         """One of its views."""
         return f"bench-{self.text}-{number:04}"
+
+
+def make_workspace(folder: Path) -> None:
+    """The bench's workspace in a new folder: the default one without its subscribers, and the light mapping."""
+    shutil.copytree(default_workspace(), folder, ignore=shutil.ignore_patterns(*SUBSCRIBERS, "*.sql"))
+    shutil.copytree(HERE / "workspace", folder / "bench")
 
 
 def dataset_entity_mapping(name: Name, partitions: int | None = None) -> list[Resource]:

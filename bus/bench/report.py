@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from rich.console import Console
 from rich.table import Table
 
+from bus.bench.codec import Codec
 from bus.bench.latency import Latency
 from bus.bench.machine import notes
 from bus.bench.quiet import Quiet
@@ -41,13 +42,14 @@ class Results:
     latency: list[Latency] = field(default_factory=list)
     dumps: list[Dumped] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
+    codec: list[Codec] = field(default_factory=list)
 
     @classmethod
     def of_this_machine(cls, wish: Wish) -> Self:
         """Nothing measured yet."""
         return cls(notes(), asdict(wish), dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
 
-    def add(self, run: Throughput | Latency | Dumped | Quiet) -> None:
+    def add(self, run: Throughput | Latency | Dumped | Quiet | Codec) -> None:
         """Take a run in, and tell it, so that a long bench shows life."""
         if isinstance(run, Throughput):
             self.throughput.append(run)
@@ -58,6 +60,9 @@ class Results:
         elif isinstance(run, Quiet):
             self.quiet.append(run)
             told = f"{run.datasets} quiet datasets: {run.worker_cores:.2f} cores, p99 {run.p99:.0f} ms"
+        elif isinstance(run, Codec):
+            self.codec.append(run)
+            told = f"{run.name}: {run.compiled:.2f} µs a record, by the reference {run.reference:.1f} µs"
         else:
             self.dumps.append(run)
             told = (
@@ -76,6 +81,7 @@ class Results:
             "latency": [asdict(run) for run in self.latency],
             "dumps": [asdict(run) for run in self.dumps],
             "quiet": [asdict(run) for run in self.quiet],
+            "codec": [asdict(run) | {"ratio": run.ratio} for run in self.codec],
         }
 
     def save(self, folder: Path) -> Path:
@@ -102,6 +108,8 @@ def print_results(results: Results) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = PAPER_COLUMNS
+    if results.codec:
+        console.print(_codec(results.codec))
     if results.throughput:
         console.print(_throughput(results.throughput))
     if found := ratios(results.throughput):
@@ -126,6 +134,20 @@ def _throughput(runs: list[Throughput]) -> Table:
             spread(run.worker_cpu for run in group),
             spread(run.broker_cpu for run in group),
             spread((run.peak_mb for run in group), 0),
+        )
+    return table
+
+
+def _codec(runs: list[Codec]) -> Table:
+    table = Table(title="the codec alone: min / median / max", title_justify="left")
+    for title in ("scenario", "compiled, µs a record", "reference, µs a record", "times as fast"):
+        table.add_column(title, justify="left" if title == "scenario" else "right")
+    for name, group in _by(lambda run: run.name, runs).items():
+        table.add_row(
+            name,
+            spread((run.compiled for run in group), 2),
+            spread(run.reference for run in group),
+            spread(run.ratio for run in group),
         )
     return table
 

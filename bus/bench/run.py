@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bus.bench import flows
+from bus.bench.codec import codec
+from bus.bench.copies import make_workspace
 from bus.bench.report import Results
 from bus.bench.scenario import COPIES, Bench
+from bus.catalogue.workspace import Workspace
 from bus.config import Settings
 from bus.kafka.embedded import EmbeddedKafka
 from bus.pipeline import native
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
     from bus.bench.flows import Flow
 
 GROUPS: Final = {
-    "throughput": ("copy", "by-hand", "light", "demo"),
+    "throughput": ("codec", "copy", "by-hand", "light", "demo"),
     "shapes": ("rejects", "wide", "nested", "lz4"),
     "views": ("district-backlog", "district-latency"),
 }
 """Names for several scenarios at once."""
 
 ALONE: Final = (
-    *("copy", "by-hand", "light", "demo", "rejects", "wide", "nested", "lz4", "one-view", "district-backlog"),
+    *("codec", "copy", "by-hand", "light", "demo", "rejects", "wide", "nested", "lz4", "one-view", "district-backlog"),
     *("latency", "district-latency", "dumps", "unmatched", "quiet"),
 )
 NAMES: Final = (*GROUPS, *ALONE)
@@ -84,7 +87,9 @@ class Wish:
 async def run(folder: Path, wish: Wish, profile: Path | None = None) -> Results:
     """Measure; with a flame graph of the first chosen flow, if a file for it is named."""
     results = Results.of_this_machine(wish)
-    if any(map(wish.takes, ALONE[: ALONE.index("unmatched")])) or profile is not None:
+    if wish.takes("codec") and native.is_used():
+        _codec(folder / "codec", results, wish)
+    if any(map(wish.takes, ALONE[1 : ALONE.index("unmatched")])) or profile is not None:
         async with _bench(folder / "first") as bench:
             await _first(bench, results, wish)
             if profile is not None:
@@ -97,6 +102,14 @@ async def run(folder: Path, wish: Wish, profile: Path | None = None) -> Results:
             for _ in range(wish.repeats):
                 results.add(await bench.quiet(wish.datasets, wish.seconds))
     return results
+
+
+def _codec(folder: Path, results: Results, wish: Wish) -> None:
+    make_workspace(folder)
+    workspace = Workspace.load(folder)
+    for _ in range(wish.repeats):
+        for name in BESIDE_REFERENCE:
+            results.add(codec(SHAPES[name](), workspace, wish.records))
 
 
 @asynccontextmanager

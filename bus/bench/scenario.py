@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from bus import wire
 from bus.bench import copies, dumps, quiet
-from bus.bench.copies import HERE
 from bus.bench.dumps import Dumped
 from bus.bench.events import POOL
 from bus.bench.fill import PARTITIONS, Filler
@@ -23,7 +21,6 @@ from bus.bench.throughput import Throughput, drained
 from bus.bench.watch import until, watching
 from bus.catalogue.apply import apply_workspace
 from bus.catalogue.topics import NORMALISE_GROUP, ROUTE_GROUP
-from bus.catalogue.workspace import default_workspace
 from bus.kafka.admin import Admin, NewTopic
 from bus.pipeline import native
 
@@ -34,9 +31,6 @@ if TYPE_CHECKING:
     from bus.bench.copies import Resource
     from bus.bench.flows import Flow
     from bus.config import Settings
-
-SUBSCRIBERS: Final = ("portal", "gusu", "statistics")
-"""Folders of the default workspace that are left out, so that normalising is measured alone."""
 
 LANES_OWNED: Final = "lanes owned"
 READY: Final = "ready"
@@ -84,11 +78,10 @@ class Bench:
                 await until(lambda: _is_at_rest(worker))
 
     async def _apply(self, name: str, resources: Iterable[Resource]) -> None:
-        """Apply the bench's workspace and these: the default one without its subscribers, and the light mapping."""
+        """Apply the bench's workspace and these."""
         workspace = self._folder / "workspace"
         if not workspace.exists():
-            shutil.copytree(default_workspace(), workspace, ignore=shutil.ignore_patterns(*SUBSCRIBERS, "*.sql"))
-            shutil.copytree(HERE / "workspace", workspace / "bench")
+            copies.make_workspace(workspace)
         copies.write(resources, workspace / "bench" / f"{name}.yaml")
         await apply_workspace(workspace, self._settings)
 

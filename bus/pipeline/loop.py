@@ -76,7 +76,7 @@ WHOLE_TURN: Final = 1_000
 
 LARGE_STEPS: Final = 2
 
-FETCH_BYTES: Final = 3 * 1024 * 1024
+FETCH_BYTES: Final = 2 * 1024 * 1024
 """What a lane fetches at once, and with that its largest transaction; each lane holds twice that at most."""
 
 SCAN_POLL_MS: Final = 20

@@ -59,6 +59,9 @@ def test_every_scenario_comes_to_its_end_and_tells_its_figures(tmp_path: Path) -
     ]
     assert all(run["worker_cpu"] > 0 and run["broker_cpu"] > 0 for run in told["throughput"])
     assert all(run["records"] > 0 and run["peak_mb"] > 10 for run in told["throughput"])
+    compared = ["codec (light)", "codec (demo)"] if native.is_used() else []
+    assert [run["name"] for run in told["codec"]] == compared
+    assert all(run["ratio"] > 3 for run in told["codec"]), "measured: 20 to 23 (docs/sizing.md)"
     names = ["normalise + 1 view", "normalise + 3 district views", "two bare hops"]
     assert [run["name"] for run in told["latency"]] == names
     assert all(0 < run["p50"] <= run["p99"] <= run["p999"] and run["events"] > 50 for run in told["latency"])
