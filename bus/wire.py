@@ -27,7 +27,10 @@ SPEC_VERSION: Final = b"1.0"
 SPEC_VERSION_HEADER: Final[Header] = ("ce_specversion", SPEC_VERSION)
 MAX_TOPIC_NAME: Final = 249
 MAX_RECORD_BYTES: Final = 1_000_000
-"""Bytes of a record's key and value: below Kafka's default of 1 MiB, with room for headers and a reject's reason."""
+"""Bytes of a record: below Kafka's default of 1 MiB, with room for a reject's reason, and for what a view adds."""
+
+MAX_SENT_BYTES: Final = 1_040_000
+"""Of a record that was made of another; Kafka's default limit is 1,048,588, a record's framing included."""
 
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -141,9 +144,15 @@ def decode_key(key: bytes, fields: int) -> list[str]:
     return texts
 
 
-def is_too_large(key: bytes | None, value: bytes | None) -> bool:
+def record_size(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> int:
+    """Bytes of a record, without its framing."""
+    told = sum(len(name.encode()) + len(content or b"") for name, content in headers)
+    return len(key or b"") + len(value or b"") + told
+
+
+def is_too_large(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> bool:
     """Whether a record is larger than a topic takes."""
-    return len(key or b"") + len(value or b"") > MAX_RECORD_BYTES
+    return record_size(key, value, headers) > MAX_RECORD_BYTES
 
 
 def frame(schema_id: int) -> bytes:

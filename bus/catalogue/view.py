@@ -17,6 +17,9 @@ NAMED_MASKS: dict[str, dict[str, Any]] = {
 }
 
 
+MOST_FILLED = 1_000
+"""Fill characters of a mask: a record that is shown must not become larger than a topic takes."""
+
 PseudonymKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Name of a secret key; see `bus.pseudonym_keys`."""
 
@@ -30,13 +33,14 @@ class Mask(Model):
         fill: the character that stands for a hidden one; in YAML `with`.
         length: always so many fill characters, so that the text's length is hidden too.
 
-    A text too short to hide anything between start and end is hidden whole; null stays null.
+    A text too short to hide anything between start and end is hidden whole; null stays null. There are never more than
+    `MOST_FILLED` fill characters, however long the text is.
     """
 
     keep_start: int = Field(default=0, ge=0, strict=True)
     keep_end: int = Field(default=0, ge=0, strict=True)
     fill: str = Field(default="*", alias="with", min_length=1, max_length=1)
-    length: int | None = Field(default=None, ge=1, strict=True)
+    length: int | None = Field(default=None, ge=1, le=MOST_FILLED, strict=True)
 
     @model_validator(mode="before")
     @classmethod

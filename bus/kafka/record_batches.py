@@ -2,8 +2,8 @@
 
 aiokafka makes an object of every record that it fetches, and takes one of every record that it sends; that costs
 more than all that the bus does with them. So a consumer that asks for it (`fetching`) is given what was fetched as
-`Records`, one for each batch, and what is sent goes out as a batch of our own (`BatchBuilder`). Nothing public offers
-either: two seams into aiokafka are used, and only with the version that they are known to fit:
+`FetchedBatch`es, and what is sent goes out as a batch of our own (`BatchBuilder`). Nothing public offers either: two
+seams into aiokafka are used, and only with the version that they are known to fit:
 
 - `aiokafka.consumer.fetcher` wraps what it fetched of a partition in `MemoryRecords` and in `PartitionRecords`, and
   hands out what iterating the latter gives. Ours gives batches to consumers whose value deserializer is `_as_batches`.
@@ -15,23 +15,31 @@ same results.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiokafka
+import structlog
 from aiokafka import codec
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
 from bus.kafka import native
-from bus.kafka.decompression import decompressed
+from bus.kafka.decompression import DecompressionError, decompressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 KNOWN_AIOKAFKA: Final = "0.14."
 IS_USABLE: Final = native.IS_BUILT and aiokafka.__version__.startswith(KNOWN_AIOKAFKA)
 """Whether whole batches can be had."""
 
+UNREAD: Final = "bus_reject_batch"
+"""Header of an `UnreadRecord`, and so of its dead letter: which records it stands for, and why."""
+
+_log = structlog.get_logger()
+_INT32: Final = struct.Struct(">i").unpack_from
+_INT64: Final = struct.Struct(">q").unpack_from
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 _COMPRESS: Final[dict[int, Callable[[Any], bytes]]] = {
     _GZIP: codec.gzip_encode,
@@ -47,7 +55,7 @@ def _as_batches(value: bytes) -> bytes:
 
 
 def fetching() -> dict[str, Any]:
-    """Arguments of a consumer whose `getmany` gives, for a partition, a list of `Records` instead of one of records.
+    """Arguments of a consumer whose `getmany` gives, for a partition, a list of batches instead of one of records.
 
     `max_records` then counts batches: leave it out.
     """
@@ -70,6 +78,56 @@ def builder(producer: Any, max_bytes: int, timestamp: int) -> native.BatchBuilde
 def compressed(codec_number: int, content: bytes) -> bytes:
     """The records of a batch, of the codec that has this number in its attributes."""
     return bytes(_COMPRESS[codec_number](content))
+
+
+class UnreadRecord(NamedTuple):
+    """Stands for the records of a batch that nobody can read; at the offset of the last of them, to be rejected."""
+
+    offset: int
+    headers: list[tuple[str, bytes]]
+    key: None = None
+    value: bytes = b""
+
+
+class FetchedBatch:
+    """A batch as it was fetched. Compressed it may be small, so its records are there only while they are used.
+
+    Args:
+        topic, partition: where it is from.
+        content: all of its bytes.
+        first: records before this offset are left out.
+
+    Raises:
+        DamagedBatchError: its checksum is wrong, or it is no batch.
+    """
+
+    __slots__ = ("_content", "_first", "partition", "topic")
+
+    def __init__(self, topic: str, partition: int, content: bytes, first: int) -> None:
+        native.check_batch(content)
+        self.topic = topic
+        self.partition = partition
+        self._content = content
+        self._first = first
+
+    def __len__(self) -> int:
+        """How many records it says that it has."""
+        count: int = _INT32(self._content, 57)[0]
+        return max(0, count)
+
+    def records(self) -> native.Records:
+        """Its records; an `UnreadRecord` where what its writer sent is none."""
+        of_batch = native.Records.of_batch
+        try:
+            return of_batch(self.topic, self.partition, self._content, self._first, decompressed, is_checked=True)
+        except (native.UnreadableBatchError, DecompressionError) as error:
+            return native.Records.of(self.topic, self.partition, [self._unread(str(error))])
+
+    def _unread(self, reason: str) -> UnreadRecord:
+        (begin,), (delta,) = _INT64(self._content), _INT32(self._content, 23)
+        told = f"the batch of offsets {begin} to {begin + delta} cannot be read: {reason}"
+        _log.error("a batch cannot be read", place=f"{self.topic}/{self.partition}/{begin}", reason=reason)
+        return UnreadRecord(max(begin + delta, self._first), [(UNREAD, told.encode())])
 
 
 class _Fetched:
@@ -97,33 +155,28 @@ class _Fetched:
 class _BatchesOfPartition(fetcher.PartitionRecords):
     """aiokafka's, which hands out batches; what it skips, and how it goes on after them, is the same."""
 
-    def _unpack_records(self) -> Iterator[Sequence[Any]]:
+    def _unpack_records(self) -> Iterator[FetchedBatch]:
         while self._records.has_next():
             content = self._records.next_bytes()
             batch = self._records.next_batch()
-            records = self._records_of(batch, content)
+            fetched = self._fetched(batch, content)
             self.next_fetch_offset: int = max(self.next_fetch_offset, batch.next_offset)
-            if records:
-                yield records
+            if fetched:
+                yield fetched
 
-    def _records_of(self, batch: Any, content: bytes) -> Sequence[Any]:
-        """The records of a batch that a reader may see, from the offset on that was asked for."""
+    def _fetched(self, batch: Any, content: bytes) -> FetchedBatch | None:
+        """The batch, unless a reader may not see it."""
+        try:
+            found = FetchedBatch(self._tp.topic, self._tp.partition, content, self.next_fetch_offset)
+        except native.DamagedBatchError as error:  # and what is damaged may only seem to be left out
+            raise CorruptRecordException(f"{self._tp}: {error}") from None
         is_committed = self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None
         if is_committed:
             self._consume_aborted_up_to(batch.base_offset)
-        is_aborted = is_committed and batch.is_transactional and batch.producer_id in self._aborted_producers
-        if batch.is_control_batch or is_aborted:
-            if not batch.validate_crc():  # what is damaged may only seem to be left out
-                raise CorruptRecordException(f"{self._tp}: the checksum of a batch is wrong")
-            if is_committed and batch.is_control_batch and self._contains_abort_marker(batch):
+            if batch.is_control_batch and self._contains_abort_marker(batch):
                 self._aborted_producers.discard(batch.producer_id)
-            return ()
-        try:
-            return native.Records.of_batch(
-                self._tp.topic, self._tp.partition, content, self.next_fetch_offset, decompressed
-            )
-        except Exception as error:  # whatever a decompressor raises  # noqa: BLE001
-            raise CorruptRecordException(f"{self._tp}: {error}") from None
+        is_aborted = is_committed and batch.is_transactional and batch.producer_id in self._aborted_producers
+        return None if batch.is_control_batch or is_aborted else found
 
 
 _MemoryRecords, _PartitionRecords = fetcher.MemoryRecords, fetcher.PartitionRecords

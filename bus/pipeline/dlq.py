@@ -8,15 +8,17 @@ from bus import wire
 from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bus.wire import Header
 
 
 PREFIX: Final = "bus_reject_"
 LEFT_OUT: Final = f"{PREFIX}left_out"
-"""Header of a letter that is too large with the original's bytes: how many there were."""
+"""Header of a letter that is too large with the original's value: how many bytes it had; with `_headers` or `_key`
+behind it, the same of these."""
 
-_MAX_LETTER_BYTES: Final = 1_040_000
-"""Of key, value and headers; Kafka's default limit is 1,048,588, a record's framing included."""
+LONGEST_REASON: Final = 1_000
 
 
 def reject_headers(  # noqa: PLR0913, PLR0917  what is told of a reject
@@ -32,20 +34,33 @@ def reject_headers(  # noqa: PLR0913, PLR0917  what is told of a reject
         origin: topic/partition/offset of the original.
         entity: that its mapping feeds.
     """
+    reason = reason[:LONGEST_REASON]
     told = {"stage": stage, "rule": rule, "field": field, "reason": reason, "origin": origin, "entity": entity}
     return [(f"{PREFIX}{name}", text.encode()) for name, text in told.items() if text]
 
 
-def dead_letter(dataset: str, key: bytes | None, original: bytes | None, headers: list[Header]) -> Output:
-    """The dead letter of a reject; without the original's bytes where the broker would not take them.
+def dead_letter(
+    dataset: str, key: bytes | None, original: bytes | None, headers: Sequence[Header], told: Sequence[Header]
+) -> Output:
+    """The dead letter of a reject; without what of the original the broker would not take, the largest first.
 
     Args:
         dataset: `<dept>.<dataset>`.
         key: of the reject.
         original: its bytes.
-        headers: of the original, and `reject_headers`.
+        headers: of the original.
+        told: see `reject_headers`.
     """
-    size = len(key or b"") + len(original or b"") + sum(len(name) + len(value or b"") for name, value in headers)
-    if size > _MAX_LETTER_BYTES:
-        headers, original = [*headers, (LEFT_OUT, str(len(original or b"")).encode())], None
-    return Output(wire.dlq_topic(dataset), 0, key, original, headers)
+    sizes = {"value": len(original or b""), "headers": wire.record_size(None, None, headers), "key": len(key or b"")}
+    room = wire.MAX_SENT_BYTES - wire.record_size(None, None, told)
+    made = [*told]
+    while sum(sizes.values()) > room and sizes:
+        part = max(sizes, key=sizes.__getitem__)
+        made.append((LEFT_OUT if part == "value" else f"{LEFT_OUT}_{part}", str(sizes.pop(part)).encode()))
+    return Output(
+        wire.dlq_topic(dataset),
+        0,
+        key if "key" in sizes else None,
+        original if "value" in sizes else None,
+        [*(headers if "headers" in sizes else ()), *made],
+    )

@@ -177,7 +177,7 @@ class Ingest:
     def _unread(self, change: Rejected, dataset: RawDataset, batch: Batch) -> Output:
         headers = self._headers(f"{batch.unit}/{change.row}", dataset, batch)
         more = reject_headers("ingest", change.rule, change.field, change.reason)
-        return dead_letter(dataset.name, None, change.original, [*headers, *more])
+        return dead_letter(dataset.name, None, change.original, headers, more)
 
     @staticmethod
     def _reject(
@@ -188,7 +188,7 @@ class Ingest:
             {"op": change.op.value, "before": change.before, "after": change.after}, default=str, ensure_ascii=False
         ).encode()
         more = reject_headers("ingest", rule, "", reason)
-        return dead_letter(dataset.name, key, original, [*headers, *more])
+        return dead_letter(dataset.name, key, original, headers, more)
 
     @staticmethod
     def _headers(event_id: str, dataset: RawDataset, batch: Batch) -> wire.Headers:

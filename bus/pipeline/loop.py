@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from bus.pipeline.route import EntityViews
     from bus.pipeline.share_of_time import ShareOfTime
 
-    Polled = dict[Any, list[Sequence[InputRecord]]]
-    """Partition → its next records, in one or several sequences."""
+    Fetched = record_batches.FetchedBatch | Sequence[InputRecord]
+    Polled = dict[Any, list[Fetched]]
+    """Partition → its next records, in one or several batches or sequences."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -197,10 +198,8 @@ class LaneLoop:
                 raise self._lost(error) from None
             except (clients.KafkaError, DependencyError, OSError) as error:
                 self._shared.counts.reopened[self.lane.group] += 1
-                detail = error.detail if isinstance(error, DependencyError) else ""
-                _log.warning(
-                    "lane opens again", lane=self.lane.transactional_id, error=type(error).__name__, detail=detail
-                )
+                told = {"where": error.where, "detail": error.detail} if isinstance(error, DependencyError) else {}
+                _log.warning("lane opens again", lane=self.lane.transactional_id, error=type(error).__name__, **told)
                 if isinstance(error, transaction.TopicGoneError):
                     await self._shared.look_again()
                 backoff = 0.2 if time.monotonic() - started > 5 else min(backoff * 2, 3.0)
@@ -309,14 +308,14 @@ class LaneLoop:
                 offsets[place] = some[-1].offset + 1
                 await _turn(some)
             fetched, some = [], ()
-        batches = await self._commit(lane, batch.outputs, offsets)
-        return taken, batches
+        if not offsets:  # batches of which nothing is left
+            return taken, 0
+        return taken, await self._commit(lane, batch.outputs, offsets)
 
-    async def _slices(
-        self, lane: _Opened, fetched: Iterable[Sequence[InputRecord]]
-    ) -> AsyncIterator[Sequence[InputRecord]]:
+    async def _slices(self, lane: _Opened, fetched: Iterable[Fetched]) -> AsyncIterator[Sequence[InputRecord]]:
         """The records, as many at once as the stage is given; no more than fit into one transaction by their topics."""
-        for records in fetched:
+        for each in fetched:
+            records = each.records() if isinstance(each, record_batches.FetchedBatch) else each
             start = 0
             while start < len(records):
                 some = records[start : start + lane.slice(records)]

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
+MOST_KEY_BYTES: Final = 500_000
+"""Of the key of a reject that is remembered."""
+
 _FIELDS_READ: Final = ("op", "before", "after")
 """Of the envelope; position and times go on in the headers."""
 
@@ -148,11 +151,11 @@ class DatasetNormaliser:
         if made is None or isinstance(made, Reject):
             return made
         key, value = made
-        if wire.is_too_large(key, value):
-            reason = f"would have {len(value or b'')} bytes: a record has at most {wire.MAX_RECORD_BYTES}"
+        headers = wire.derived_headers(dict(record.headers), self._id_suffix, self._type)
+        if (size := wire.record_size(key, value, headers)) > wire.MAX_RECORD_BYTES:
+            reason = f"would have {size} bytes: a record has at most {wire.MAX_RECORD_BYTES}"
             return Reject(rule="too_large", field="", reason=reason)
         partition = partition_of(key, self._output.partitions)
-        headers = wire.derived_headers(dict(record.headers), self._id_suffix, self._type)
         return Output(self._output.topic, partition, key, value, headers)
 
     def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject | None:
@@ -209,7 +212,7 @@ class DatasetNormaliser:
         """The dead letter of a record that was rejected."""
         origin = f"{record.topic}/{record.partition}/{record.offset}"
         more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin, self.entity)
-        return dead_letter(self._dataset, record.key, record.value, [*record.headers, *more])
+        return dead_letter(self._dataset, record.key, record.value, record.headers, more)
 
 
 Normalisers = Mapping[str, Sequence[DatasetNormaliser]]
@@ -265,8 +268,11 @@ class Normalise:
     def _open(
         self, record: InputRecord, rejected: Sequence[tuple[DatasetNormaliser, Reject]], changes: dict[bytes, Entry]
     ) -> None:
-        """The key's newest change is a reject now. A record without a key can be neither superseded nor redriven."""
-        if record.key is not None:
+        """The key's newest change is a reject now. A record without a key can be neither superseded nor redriven.
+
+        Nor can one with a key that is none: what is remembered must stay small.
+        """
+        if record.key is not None and len(record.key) <= MOST_KEY_BYTES:
             verdicts = (Verdict(normaliser.entity, why.rule, why.field) for normaliser, why in rejected)
             changes[record.key] = Entry(record.offset, int(self._now() * 1000), tuple(verdicts))
 

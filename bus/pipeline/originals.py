@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bus import wire
 from bus.errors import BrokerUnavailableError
-from bus.kafka import clients
+from bus.kafka import clients, record_batches
 from bus.pipeline.dlq import LEFT_OUT, PREFIX
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ class Originals:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._reader: Any = None
+        self._letter_reader: Any = None
         self._end_reader: Any = None
 
     async def close(self) -> None:
         """Let go of the clients."""
-        for client in (self._reader, self._end_reader):
+        for client in (self._reader, self._letter_reader, self._end_reader):
             if client is not None:
                 await clients.stop(client)
-        self._reader = self._end_reader = None
+        self._reader = self._letter_reader = self._end_reader = None
 
     async def read(self, place: Place, times: Mapping[int, int]) -> dict[int, InputRecord]:
         """The records of one partition of raw that are still to be had, by offset.
@@ -75,12 +76,12 @@ class Originals:
 
     async def _start(self) -> None:
         if self._reader is None:
-            self._reader = clients.consumer(
-                self._connection, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES
-            )
+            settings = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": FETCH_BYTES}
+            self._reader = clients.consumer(self._connection, **settings, **record_batches.fetching())
+            self._letter_reader = clients.consumer(self._connection, **settings)
             self._end_reader = clients.consumer(self._connection, isolation_level="read_uncommitted")
-            await clients.start(self._reader, self._connection)
-            await clients.start(self._end_reader, self._connection)
+            for client in (self._reader, self._letter_reader, self._end_reader):
+                await clients.start(client, self._connection)
 
     async def _from_raw(self, place: Any, offsets: Sequence[int]) -> dict[int, InputRecord]:
         self._reader.assign([place])
@@ -92,7 +93,7 @@ class Originals:
             if not at <= wanted[0] <= at + NEAR or at < 0:
                 self._reader.seek(place, wanted[0])
             named = set(wanted)
-            at = await self._read_on(place, lambda record: _keep(record, named, found))  # noqa: B023  called at once
+            at = await self._read_on(self._reader, place, lambda record: _keep(record, named, found))  # noqa: B023  called at once
             wanted = [offset for offset in wanted if offset >= at]
         return found
 
@@ -100,13 +101,13 @@ class Originals:
         """Those that have a dead letter, from about when they were rejected on."""
         topic = wire.dlq_topic(place[0].removeprefix("raw."))
         letters = clients.TopicPartition(topic, 0)
-        start = (await self._reader.offsets_for_times({letters: min(times.values())}))[letters]
+        start = (await self._letter_reader.offsets_for_times({letters: min(times.values())}))[letters]
         if start is None:
             return {}
         await clients.partitions(self._end_reader, topic, self._connection)
         end = (await self._end_reader.end_offsets([letters]))[letters]
-        self._reader.assign([letters])
-        self._reader.seek(letters, start.offset)
+        self._letter_reader.assign([letters])
+        self._letter_reader.seek(letters, start.offset)
         latest = max(times.values()) + LETTER_MS
         origins = {f"{place[0]}/{place[1]}/{offset}".encode(): offset for offset in times}
         found: dict[int, InputRecord] = {}
@@ -123,17 +124,19 @@ class Originals:
 
         at = start.offset
         while at < end and not past and len(found) < len(times):
-            at = await self._read_on(letters, take)
+            at = await self._read_on(self._letter_reader, letters, take)
         return found
 
-    async def _read_on(self, place: Any, take: Callable[[Any], None]) -> int:
+    @staticmethod
+    async def _read_on(reader: Any, place: Any, take: Callable[[Any], None]) -> int:
         """Hand on the next records, marks of transactions left out; the offset behind them."""
-        before = await self._reader.position(place)
+        before = await reader.position(place)
         deadline = time.monotonic() + WITHIN
         while time.monotonic() < deadline:
-            for record in (await self._reader.getmany(place, timeout_ms=200)).get(place, ()):
-                take(record)
-            at: int = await self._reader.position(place)
+            for each in (await reader.getmany(place, timeout_ms=200)).get(place, ()):
+                for record in each.records() if isinstance(each, record_batches.FetchedBatch) else (each,):
+                    take(record)
+            at: int = await reader.position(place)
             if at > before:
                 return at
         raise BrokerUnavailableError("no record came", where=f"{place.topic}/{place.partition}/{before}")

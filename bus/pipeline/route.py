@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from bus import wire
 from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     Changes = dict[bytes, bytes | None]
     """Key → its new packed set; None or empty for no view."""
+
+_log = structlog.get_logger()
 
 MOST_REMEMBERED: Final = 100_000
 """Contents of filtered fields whose matches are remembered: some 20 MB."""
@@ -159,9 +163,11 @@ class Target:
             key = self.key(key or b"")
             partition = partition_of(key, self.partitions)
         value = None if shared is None else self._shown(shared)
-        return Output(
-            self.topic, partition, key, value, wire.derived_headers(headers, self.id_suffix, self.type_header)
-        )
+        told = wire.derived_headers(headers, self.id_suffix, self.type_header)
+        if wire.record_size(key, value, told) > wire.MAX_SENT_BYTES:
+            _log.error("too large for a view: deleted there", view=self.topic, topic=record.topic, offset=record.offset)
+            value = None
+        return Output(self.topic, partition, key, value, told)
 
     def _shown(self, shared: bytes) -> bytes:
         """What the view shows of a record."""

@@ -19,7 +19,8 @@ from aiokafka.protocol.produce import ProduceRequest
 
 from bus.kafka import clients, native, record_batches
 from bus.kafka.admin import Admin, NewTopic
-from bus.kafka.native import Packed, Records
+from bus.kafka.decompression import MOST_BYTES
+from bus.kafka.native import Packed
 from bus.pipeline import transaction
 from bus.pipeline.record import Output
 from bus.testing.topics import read_topic
@@ -130,9 +131,8 @@ class Log:
 
 def _one_by_one(fetched: list[Any]) -> Iterable[Any]:
     for batch in fetched:
-        assert isinstance(batch, Records), "the seam is gone: these are aiokafka's own records"
-        assert len(batch), "a batch of which nothing is seen is not handed out"
-        yield from batch
+        assert isinstance(batch, record_batches.FetchedBatch), "the seam is gone: these are aiokafka's own records"
+        yield from batch.records()
 
 
 @pytest.fixture
@@ -227,6 +227,19 @@ async def test_large_and_empty_records_and_null_keys_are_read_alike(log: Log) ->
     assert len(await log.is_read_alike(max_partition_fetch_bytes=1_000)) == 15, "the broker gives at least one batch"
 
 
+async def test_a_batch_that_nobody_can_read_is_one_record_to_be_rejected(log: Log) -> None:
+    async with log.producer(compression="zstd") as producer:
+        await log.write_ours(producer, bytes(MOST_BYTES), b"good")
+
+    await log.end()
+    (unread, good), _ = await log.in_batches()
+    assert unread[:3] == (0, None, b"")
+    ((name, told),) = unread[3]
+    assert name == record_batches.UNREAD
+    assert b"offsets 0 to 0 cannot be read" in told
+    assert (good[0], good[2]) == (1, b"good")
+
+
 async def test_reading_begins_in_the_middle_of_a_batch(log: Log) -> None:
     async with log.producer() as producer:
         for batch in range(3):
@@ -279,7 +292,7 @@ async def test_a_damaged_batch_is_told_and_none_behind_it_is_taken(
                 await _first_of(consumer)
             assert await consumer.position(log.place) == 2
         monkeypatch.undo()
-        assert [each.value for each in (await _first_of(consumer))[0]] == [b"two", b"three"]
+        assert [each.value for each in (await _first_of(consumer))[0].records()] == [b"two", b"three"]
 
 
 @pytest.mark.parametrize("bits", [0x20, 0x30])
@@ -334,7 +347,7 @@ async def test_other_consumers_of_the_process_have_records(log: Log) -> None:
             consumer.seek(log.place, 0)
         (record,), (batch,) = await _first_of(plain), await _first_of(ours)
     assert type(record).__name__ == "ConsumerRecord"
-    assert (record.offset, record.timestamp, record.value) == (0, NOW, batch[0].value)
+    assert (record.offset, record.timestamp, record.value) == (0, NOW, batch.records()[0].value)
 
 
 async def test_a_large_transaction_is_split_and_its_numbers_follow_each_other(log: Log) -> None:

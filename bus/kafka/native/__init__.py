@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 try:
-    from bus.kafka.native._batches import BatchBuilder, DamagedBatchError, Packed, Packing, Records
+    from bus.kafka.native._batches import (
+        BatchBuilder,
+        DamagedBatchError,
+        Packed,
+        Packing,
+        Records,
+        UnreadableBatchError,
+        check_batch,
+    )
 except ImportError:  # installed from source where there was no compiler
     IS_BUILT = False
     BatchBuilder = DamagedBatchError = Packed = Packing = Records = None  # type: ignore[assignment,misc]
+    UnreadableBatchError = check_batch = None  # type: ignore[assignment,misc]
 else:
     IS_BUILT = True
 
-__all__ = ["IS_BUILT", "BatchBuilder", "DamagedBatchError", "Packed", "Packing", "Records"]
+__all__ = [
+    "IS_BUILT",
+    "BatchBuilder",
+    "DamagedBatchError",
+    "Packed",
+    "Packing",
+    "Records",
+    "UnreadableBatchError",
+    "check_batch",
+]

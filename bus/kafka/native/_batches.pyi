@@ -22,13 +22,22 @@ class FetchedRecord(NamedTuple):
     headers: tuple[_Header, ...]
 
 class DamagedBatchError(ValueError): ...
+class UnreadableBatchError(DamagedBatchError): ...
+
+def check_batch(batch: bytes) -> None: ...
 
 class Records(Sequence[FetchedRecord]):
     topic: str
     partition: int
     @staticmethod
     def of_batch(
-        topic: str, partition: int, batch: bytes, first: int, decompress: Callable[[int, memoryview], bytes]
+        topic: str,
+        partition: int,
+        batch: bytes,
+        first: int,
+        decompress: Callable[[int, memoryview], bytes],
+        *,
+        is_checked: bool = False,
     ) -> Records: ...
     @staticmethod
     def of(topic: str, partition: int, records: Sequence[_Record]) -> Records: ...

@@ -44,6 +44,10 @@ class DamagedBatchError(ValueError):
     """The bytes are not those of a record batch."""
 
 
+class UnreadableBatchError(DamagedBatchError):
+    """They are those that its writer sent, its checksum says; and they are no records."""
+
+
 cdef inline uint32_t number_at(Bytes p) noexcept nogil:
     return <uint32_t>p[0] << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | p[3]
 
@@ -59,6 +63,21 @@ cdef inline void put_number(uint8_t* p, uint64_t value, int size) noexcept nogil
         p[i] = <uint8_t>(value >> 8 * (size - 1 - i))
 
 
+def check_batch(bytes batch not None):
+    """See that bytes are a batch as it was written.
+
+    Raises:
+        DamagedBatchError: its checksum is wrong, or it is no batch.
+    """
+    cdef Bytes head = <Bytes>PyBytes_AS_STRING(batch)
+    if PyBytes_GET_SIZE(batch) < HEAD_BYTES or head[16] != 2:
+        raise DamagedBatchError("it is no record batch of format 2")
+    if google_crc32c.value(batch[CHECKED_FROM:]) != number_at(head + 17):
+        raise DamagedBatchError("its checksum is wrong")
+    if not 0 <= long_at(head) <= LAST_OFFSET:
+        raise DamagedBatchError("its offset, which the checksum is not about, is none")
+
+
 cdef class Records:
     """Records of one partition, in their order. A record becomes an object when somebody looks at it."""
 
@@ -71,7 +90,7 @@ cdef class Records:
             free(self._entries)
 
     @staticmethod
-    def of_batch(str topic, int partition, bytes batch not None, int64_t first, decompress):
+    def of_batch(str topic, int partition, bytes batch not None, int64_t first, decompress, *, bint is_checked=False):
         """The records of a batch, from an offset on.
 
         Args:
@@ -80,30 +99,28 @@ cdef class Records:
             first: records before this offset are left out.
             decompress: from a codec's number and bytes to bytes; may raise what it likes, and should when they are
                 too many.
+            is_checked: by `check_batch`.
 
         Raises:
             DamagedBatchError: its checksum is wrong, or it is no batch.
+            UnreadableBatchError: its checksum is right, and its records are none, or too many.
         """
         cdef Bytes head = <Bytes>PyBytes_AS_STRING(batch)
-        cdef int64_t size = PyBytes_GET_SIZE(batch), count, base
+        cdef int64_t count
         cdef Records made
         cdef bytes content = batch
         cdef int64_t skipped = HEAD_BYTES
-        if size < HEAD_BYTES or head[16] != 2:
-            raise DamagedBatchError("it is no record batch of format 2")
-        if google_crc32c.value(batch[CHECKED_FROM:]) != number_at(head + 17):
-            raise DamagedBatchError("its checksum is wrong")
-        if not 0 <= long_at(head) <= LAST_OFFSET:
-            raise DamagedBatchError("its offset, which the checksum is not about, is none")
+        if not is_checked:
+            check_batch(batch)
         count = number_at(head + 57)
         if count > MOST_RECORDS:
-            raise DamagedBatchError(f"it has more than {MOST_RECORDS} records")
+            raise UnreadableBatchError(f"it has more than {MOST_RECORDS} records")
         codec = head[22] & 7
         if codec:
             content = bytes(decompress(codec, memoryview(batch)[HEAD_BYTES:]))
             skipped = 0
         if count > (PyBytes_GET_SIZE(content) - skipped) // RECORD_BYTES:
-            raise DamagedBatchError("it has fewer bytes than its records need")
+            raise UnreadableBatchError("it has fewer bytes than its records need")
         made = Records.__new__(Records)
         made.topic, made.partition, made._memory = topic, partition, content
         made._entries = <Entry*>malloc(max(1, count) * sizeof(Entry))
@@ -118,7 +135,7 @@ cdef class Records:
             made._entries,
         )
         if made._count < 0:
-            raise DamagedBatchError("its records are damaged")
+            raise UnreadableBatchError("its records are damaged")
         return made
 
     @staticmethod

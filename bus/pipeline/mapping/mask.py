@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bus import wire
+from bus.catalogue.view import MOST_FILLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,8 @@ def compile_mask(mask: Mask) -> Callable[[str], str]:
     def hide(text: str) -> str:
         hidden = len(text) - start - end
         if hidden <= 0:
-            return fill * (fixed or len(text))
-        return text[:start] + fill * (fixed or hidden) + text[len(text) - end :]
+            return fill * (fixed or min(len(text), MOST_FILLED))
+        return text[:start] + fill * (fixed or min(hidden, MOST_FILLED)) + text[len(text) - end :]
 
     return hide
 

@@ -16,9 +16,11 @@ from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_numb
 from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport murmur2
 
+from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
 
 cdef int64_t MAX_BYTES = MAX_RECORD_BYTES
+cdef int64_t MOST_FILLED = MOST_MASK_FILLED
 
 cdef enum Kind:
     NULL_KIND, BOOLEAN, NUMBER, TEXT, BYTES, FIXED, ENUM, UUID, RECORD, ARRAY, MAP
@@ -525,11 +527,11 @@ cdef class Interpreter:
             except Exception:  # the reference meets it again, and says what it is
                 return False
             key, key_size = <Bytes>PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other)
-        if key_size + size > MAX_BYTES:
+        told = self._tell(entry.headers, entry.end)
+        if key_size + size + told > MAX_BYTES:
             return False
         if not self._keeps_partition:
             partition = murmur2(key, key_size) & 0x7FFFFFFF
-        told = self._tell(entry.headers, entry.end)
         made.put(
             partition % self._partitions, key, key_size, self._out if is_there else NULL, size, self._told, told
         )
@@ -898,8 +900,7 @@ cdef class Interpreter:
             tail = slot.size - place_of(slot.text, slot.size, characters - made.keep_end)
         else:
             hidden = characters
-        if made.hidden:
-            hidden = made.hidden
+        hidden = made.hidden if made.hidden else min(hidden, MOST_FILLED)
         self._append(self._present[i])
         self._reserve(head + tail + hidden * fill_size + 10)
         out = write_number(self._out + self._used, head + tail + hidden * fill_size)

@@ -1,31 +1,30 @@
-"""A transaction writes to so many topics and no more; what one record becomes stays together."""
+"""A transaction takes outputs as long as the broker and the worker's memory can bear them."""
 
 from __future__ import annotations
 
-from bus.pipeline.batch import OutputBatch
+from bus.pipeline.batch import MOST_BYTES, OutputBatch
 from bus.pipeline.record import Output
 
 
-def outputs(*topics: str) -> list[Output]:
-    return [Output(topic, 0, b"k", None, []) for topic in topics]
+def outputs(size: int, topic: str = "t") -> list[Output]:
+    return [Output(topic, 0, b"k", b"v" * size, [])]
 
 
-def test_a_batch_takes_outputs_until_it_has_too_many_topics() -> None:
-    batch = OutputBatch(3)
-    batch.add(outputs("a", "b"))
-
-    assert batch.takes(outputs("b", "c"))
-    assert not batch.takes(outputs("c", "d"))
-    batch.add(outputs("c"))
-    assert batch.takes(outputs("a", "b", "c"))
-    assert not batch.takes(outputs("d"))
-
-
-def test_one_record_in_more_views_than_that_is_still_one_transaction() -> None:
-    assert OutputBatch(3).takes(outputs(*"abcdef"))
-
-
-def test_where_there_cannot_be_too_many_topics_nobody_counts() -> None:
+def test_a_batch_is_full_once_it_has_its_bytes() -> None:
     batch = OutputBatch()
-    batch.add(outputs(*"abc"))
-    assert batch.takes(outputs(*"defghi"))
+    batch.add(outputs(MOST_BYTES // 2))
+
+    assert batch.takes(outputs(MOST_BYTES // 4))
+    assert not batch.takes(outputs(MOST_BYTES // 2))
+
+
+def test_what_one_record_becomes_is_not_torn_apart() -> None:
+    assert OutputBatch(most_topics=1).takes([*outputs(MOST_BYTES), *outputs(MOST_BYTES, "u")])
+
+
+def test_a_batch_is_full_once_it_has_its_topics() -> None:
+    batch = OutputBatch(most_topics=2)
+    batch.add([*outputs(1, "a"), *outputs(1, "b")])
+
+    assert batch.takes(outputs(1, "b"))
+    assert not batch.takes(outputs(1, "c"))

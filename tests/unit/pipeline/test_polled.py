@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -28,7 +28,9 @@ class Consumer:
 async def polled(consumer: Consumer) -> dict[str, list[Any]]:
     """What was polled, one by one."""
     answer = await _polled(consumer, POLL_MS)
-    return {place: [record for records in fetched for record in records] for place, fetched in answer.items()}
+    return {
+        place: [record for records in fetched for record in cast("Any", records)] for place, fetched in answer.items()
+    }
 
 
 @pytest.fixture
