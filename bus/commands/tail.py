@@ -54,14 +54,15 @@ def _line(record: dict[str, Any]) -> str:
 
 async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> AsyncIterator[dict[str, Any]]:
     from bus.errors import NotEntitledError
-    from bus.kafka import clients
+    from bus.kafka import clients, record_batches
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
     from bus.pipeline.decoded import decoded
     from bus.wire import header_texts
 
     decoders = Decoders()
-    reader = clients.consumer(chosen.kafka, auto_offset_reset="earliest" if from_beginning else "latest")
+    start = "earliest" if from_beginning else "latest"
+    reader = clients.consumer(chosen.kafka, auto_offset_reset=start, **record_batches.fetching())
     async with clients.started(reader, chosen.kafka), SchemaRegistry(chosen.registry_url) as registry:
         numbers = await clients.partitions(reader, topic, chosen.kafka, within=3.0)
         reader.assign([clients.TopicPartition(topic, number) for number in sorted(numbers)])
@@ -75,7 +76,7 @@ async def _records(topic: str, chosen: Settings, *, from_beginning: bool) -> Asy
                     fix="ask the bus's operator whether the subscription is still active",
                 ) from None
             for records in polled.values():
-                for record in records:
+                for record in record_batches.records_of(records):
                     yield {
                         "partition": record.partition,
                         "offset": record.offset,

@@ -28,7 +28,7 @@ from bus.kafka import native
 from bus.kafka.decompression import DecompressionError, decompressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 KNOWN_AIOKAFKA: Final = "0.14."
 IS_USABLE: Final = native.IS_BUILT and aiokafka.__version__.startswith(KNOWN_AIOKAFKA)
@@ -60,6 +60,15 @@ def fetching() -> dict[str, Any]:
     `max_records` then counts batches: leave it out.
     """
     return {"value_deserializer": _as_batches} if IS_USABLE else {}
+
+
+def records_of(fetched: Iterable[Any]) -> Iterator[Any]:
+    """Each record of a partition, whether batches of them were fetched or aiokafka's own, each after the other."""
+    for each in fetched:
+        if isinstance(each, FetchedBatch):
+            yield from each.records()
+        else:
+            yield each
 
 
 def builder(producer: Any, max_bytes: int, timestamp: int) -> native.BatchBuilder:

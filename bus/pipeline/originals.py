@@ -133,9 +133,8 @@ class Originals:
         before = await reader.position(place)
         deadline = time.monotonic() + WITHIN
         while time.monotonic() < deadline:
-            for each in (await reader.getmany(place, timeout_ms=200)).get(place, ()):
-                for record in each.records() if isinstance(each, record_batches.FetchedBatch) else (each,):
-                    take(record)
+            for record in record_batches.records_of((await reader.getmany(place, timeout_ms=200)).get(place, ())):
+                take(record)
             at: int = await reader.position(place)
             if at > before:
                 return at
