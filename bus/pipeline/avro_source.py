@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 _LONG_BYTES: Final = 10
 _LONG: Final = range(-(2**63), 2**63)
 _INT: Final = range(-(2**31), 2**31)
+_MOST_LINES: Final = 10_000
+"""Lines of a function, of which Python's compiler needs some 5 kB each while it is at work: rows of 500 fields."""
 
 
 class UnsupportedSchemaError(Exception):
-    """The schema has something that is left to fastavro: a recursion, a union of several types, items of no size."""
+    """The schema has something that is left to fastavro.
+
+    A recursion, a union of several types, items of no size, a type that only fastavro knows; more lines, or loops
+    deeper within each other, than Python should or can compile; something else than a record.
+    """
 
 
 class DamagedError(Exception):
@@ -45,6 +51,7 @@ def reader(schema: dict[str, Any], start: int, only: Collection[str] | None = No
     Raises:
         UnsupportedSchemaError: use fastavro.
     """
+    _refuse_other_than_record(schema)
     source = _Source()
     fields = []
     source.add(f"p = {start}")
@@ -67,12 +74,18 @@ def writer(schema: dict[str, Any], head: bytes) -> Callable[[Any], bytes]:
     Raises:
         UnsupportedSchemaError: use fastavro.
     """
+    _refuse_other_than_record(schema)
     source = _Source()
     source.add(f"o = [{head!r}]")
     source.add("add = o.append")
     _write_record(source, "r", schema, _Names())
     source.add("return b''.join(o)")
     return source.function("r", {"L": _LENGTHS, "S": len(_LENGTHS), "long": _write_long})
+
+
+def _refuse_other_than_record(schema: Any) -> None:
+    if not isinstance(schema, dict) or schema["type"] != "record":
+        raise UnsupportedSchemaError("not a record")
 
 
 class _Source:
@@ -85,6 +98,8 @@ class _Source:
         self._constants: dict[str, Any] = {}
 
     def add(self, line: str) -> None:
+        if len(self._lines) == _MOST_LINES:
+            raise UnsupportedSchemaError(f"more than {_MOST_LINES} lines")
         self._lines.append("    " * self._depth + line)
 
     def block(self, line: str) -> _Block:
@@ -106,8 +121,11 @@ class _Source:
     def function(self, argument: str, constants: dict[str, Any]) -> Callable[[Any], Any]:
         text = "\n".join([f"def made({argument}):", *self._lines])
         namespace = constants | self._constants
-        # Nothing of the schema stands in the text but the names of fields, by `repr`, and numbers.
-        exec(compile(text, "<avro>", "exec"), namespace)  # noqa: S102
+        try:
+            # Nothing of the schema stands in the text but the names of fields, by `repr`, and numbers.
+            exec(compile(text, "<avro>", "exec"), namespace)  # noqa: S102
+        except SyntaxError:  # there may be 20 loops within each other
+            raise UnsupportedSchemaError("arrays and maps within each other, too deep") from None
         made: Callable[[Any], Any] = namespace["made"]
         return made
 
@@ -184,8 +202,10 @@ def _read(source: _Source, declared: Any, names: _Names, made: str = "") -> str:
         source.add(f"{made} = {{{', '.join(parts)}}}")
     elif kind in ("array", "map"):
         _read_items(source, made, found, names)
-    else:
+    elif kind in _READ:
         _READ[kind](source, made, found)
+    else:
+        raise UnsupportedSchemaError(f"the type {kind}")
     convert = _logical(found, LOGICAL_READERS)
     if convert is not None:
         source.add(f"{made} = {source.constant(convert)}({made}, {source.constant(found)}, None)")
@@ -221,7 +241,7 @@ def _read_number(source: _Source, made: str, _: dict[str, Any]) -> None:
 
 
 def _read_enum(source: _Source, made: str, found: dict[str, Any]) -> None:
-    symbols = source.constant(tuple(found["symbols"]))
+    symbols = source.constant(found["symbols"])
     _read_length(source)  # an index is never negative either
     source.add(f"{made} = {symbols}[n >> 1]")
 
@@ -358,8 +378,10 @@ def _write(source: _Source, value: str, declared: Any, names: _Names) -> None:
         _write_record(source, value, declared, names)
     elif kind in ("array", "map"):
         _write_items(source, value, found, names)
-    else:
+    elif kind in _WRITE:
         _WRITE[kind](source, value, found)
+    else:
+        raise UnsupportedSchemaError(f"the type {kind}")
 
 
 def _write_bytes_of(source: _Source, name: str) -> None:

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-MOST_REMEMBERED: Final = 100_000
-"""Contents of filtered fields whose matches are remembered: some 20 MB."""
+MOST_REMEMBERED: Final = 65_000
+"""Contents of filtered fields whose matches are remembered; with what `ViewSet._hits` takes in, 30 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +300,7 @@ class ViewSet:
         return hits
 
     def _hits(self, records: Sequence[InputRecord]) -> list[tuple[int, ...]]:
+        """As `hits`. Remembered are contents of up to 256 bytes, of which each view that they pass takes eight."""
         if not native.is_used() or not isinstance(records, Records):
             return [self.matches(record.value) for record in records]
         extractor = self._records.extractor(records)
@@ -315,7 +316,9 @@ class ViewSet:
                 continue
             here = found.get(fields)
             if here is None:
-                here = found[fields] = self.matches(records[place].value)
+                here = self.matches(records[place].value)
+                if len(fields) + 8 * len(here) <= 256:
+                    found[fields] = here
             hits.append(here)
         return hits
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bus.registry import faults, records
 from bus.registry.compatibility import Level, incompatibilities
+from bus.registry.parts import refuse_too_many_parts
 from bus.registry.records import Content, Version
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Changes:
         present = self.find(self._state.versions(subject), content, normalize=normalize)
         if present and schema_id in (0, present.id):
             return present.id, []
+        refuse_too_many_parts(self._parsed.of(content))
         if not importing and (problems := self.problems(subject, content)):
             raise faults.incompatible(subject, problems)
         version = Version(subject, number or self._next_number(subject), self._id_for(content, schema_id), content)

@@ -13,7 +13,7 @@ cdef struct Remembered:
 
 cdef class Memo:
     cdef Remembered* _places
-    cdef int64_t _room, _count
+    cdef int64_t _room, _count, _bytes
 
     cdef Bytes find(self, Bytes key, int64_t key_size, int64_t* made_size) noexcept nogil
     cdef int keep(self, Bytes key, int64_t key_size, Bytes made, int64_t made_size) except -1

@@ -7,12 +7,14 @@ from libc.string cimport memcmp, memcpy
 from bus.pipeline.native.avro cimport murmur2
 
 cdef enum:
-    MOST = 100_000       # contents remembered
-    LARGEST = 1_000      # bytes of what was made; keys longer than that do not repeat
+    MOST = 65_000            # contents remembered: all dates of 170 years; their places take 3 MB
+    MOST_BYTES = 4_000_000   # of all keys and what was made of them, with what malloc adds to each
+    OVERHEAD = 24            # of that, for a key and what was made of it
+    LARGEST = 128            # bytes of a key, or of what was made; what is longer does not repeat
 
 
 cdef class Memo:
-    """A hash table with open addressing, which forgets nothing, and takes in nothing any more when it is full."""
+    """A hash table with open addressing, which forgets nothing, and takes in nothing any more when it is full: with 7 MB."""
 
     def __cinit__(self):
         self._room = 64
@@ -49,7 +51,8 @@ cdef class Memo:
         cdef uint32_t hash
         cdef uint8_t* content
         cdef int64_t i
-        if self._count >= MOST or key_size > LARGEST or made_size > LARGEST:
+        cdef int64_t size = key_size + made_size + OVERHEAD
+        if self._count >= MOST or key_size > LARGEST or made_size > LARGEST or self._bytes + size > MOST_BYTES:
             return 0
         if 2 * (self._count + 1) > self._room:
             self._grow()
@@ -64,6 +67,7 @@ cdef class Memo:
             i = (i + 1) & (self._room - 1)
         self._places[i] = Remembered(hash, <uint32_t>key_size, <uint32_t>made_size, content)
         self._count += 1
+        self._bytes += size
         return 0
 
     cdef int _grow(self) except -1:

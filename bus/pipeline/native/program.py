@@ -16,6 +16,7 @@ from fastavro import parse_schema
 from bus.catalogue.avro_type import AvroType, field_types
 from bus.catalogue.pattern import longest_text
 from bus.pipeline import avro_source
+from bus.pipeline.codec import parsed_writer
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
 from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node
@@ -147,7 +148,7 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
     if dataset.spec.scope is not None:
         raise NotNativeError("a scope")
     try:
-        change = inlined(parse_schema(writer))
+        change = inlined(parsed_writer(writer)[0])
         target = inlined(parse_schema(entity.spec.avro))
         fields = {field["name"]: field["type"] for field in change["fields"]}
         symbols = fields["op"]["symbols"]
@@ -189,7 +190,7 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
         NotNativeError: it has something that only the reference knows.
     """
     try:
-        source = _Source.of(inlined(parse_schema(writer)), field_types(writer))
+        source = _Source.of(inlined(parsed_writer(writer)[0]), field_types(writer))
         target = inlined(parse_schema(output))
         return Program(
             head=frame(writer_id),
@@ -210,7 +211,7 @@ def compile_fields_program(writer_id: int, writer: dict[str, Any]) -> Program:
         NotNativeError: they have something that only the reference knows.
     """
     try:
-        return Program(head=frame(writer_id), frame=b"", row=node(inlined(parse_schema(writer))), instructions=())
+        return Program(head=frame(writer_id), frame=b"", row=node(inlined(parsed_writer(writer)[0])), instructions=())
     except NotNativeError:
         raise
     except Exception as error:  # noqa: BLE001  as above

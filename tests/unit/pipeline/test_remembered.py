@@ -1,0 +1,113 @@
+"""What is remembered of records is bounded by bytes, not only by count; what repeats is short, and is remembered."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bus.catalogue.avro_type import field_types
+from bus.pipeline import native, route
+from bus.pipeline.codec import Decoders
+from bus.pipeline.native.nodes import Node
+from bus.pipeline.native.program import Instruction, Program
+from bus.pipeline.route import ViewSet
+from bus.wire import frame
+from tests.property.pipeline.native_values import blob, needs_native
+from tests.stages import fetched
+from tests.unit.pipeline.test_route import DOWNTOWN, FULL, LAKESIDE, district, living_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+pytestmark = needs_native
+
+
+class Field:
+    """A field that only the reference can make, and what it was asked to make it of."""
+
+    def __init__(self, made: bytes) -> None:
+        self.asked: list[bytes] = []
+        self._made = made
+        field = Instruction("call", slots=(0,), call=self._make, memo=True)
+        row = Node("record", children=(Node("text"),))
+        self._interpreter = native.Interpreter(Program(frame(1), frame(2), row, (field,)))
+
+    def _make(self, taken: bytes) -> bytes:
+        self.asked.append(taken)
+        return self._made
+
+    def convert(self, texts: Iterable[bytes]) -> int:
+        """Make the field of each; how many of them the reference was asked for."""
+        before = len(self.asked)
+        for text in texts:
+            assert self._interpreter.convert(b"k", frame(1) + blob(text)) == frame(2) + self._made
+        return len(self.asked) - before
+
+
+def test_a_code_or_a_date_is_made_once() -> None:
+    field = Field(b"\x02")
+    dates = [
+        f"{year}-{month:02}-{day:02}".encode()
+        for year in range(1900, 2027)
+        for month in range(1, 13)
+        for day in range(1, 32)
+    ]
+
+    assert field.convert(dates) == len(dates)
+    assert field.convert(dates) == 0
+
+
+def test_a_long_text_is_made_each_time() -> None:
+    assert Field(b"\x02").convert([b"x" * 500] * 10) == 10
+    assert Field(b"\x02" * 500).convert([b"x"] * 10) == 10
+
+
+@pytest.mark.parametrize("size", [5, 20, 100])
+def test_what_a_field_remembers_has_a_few_megabytes(size: int) -> None:
+    field = Field(b"\x02")
+    texts = [f"{i:0{size}}".encode() for i in range(100_000)]
+    field.convert(texts)
+
+    remembered = len(texts) - field.convert(texts)
+    assert 0 < remembered * (size + 1) < 4_000_000
+    assert field.convert(texts[:remembered]) == 0
+
+
+@pytest.fixture
+def views() -> ViewSet:
+    decoders = Decoders()
+    decoders.add(5, FULL)
+    return ViewSet([district(DOWNTOWN), district(LAKESIDE)], decoders, field_types(FULL))
+
+
+def test_what_filters_read_is_remembered_where_it_is_short(views: ViewSet) -> None:
+    records = fetched([living_in(DOWNTOWN), living_in(LAKESIDE), living_in("elsewhere"), living_in("far away " * 100)])
+    assert views.hits(records) == [(0,), (1,), (), ()]
+    assert views.hits(records) == [(0,), (1,), (), ()]
+
+
+def test_what_is_remembered_of_long_fields_that_filters_read_takes_no_memory(views: ViewSet) -> None:
+    views.hits(fetched([living_in(DOWNTOWN)]))
+    tracemalloc.start()
+    for first in range(0, 4_000, 400):
+        assert not any(views.hits(fetched([living_in(f"{i}" * 1_000) for i in range(first, first + 400)])))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 3_000_000
+
+
+def test_what_is_remembered_of_short_fields_that_filters_read_has_an_end(
+    views: ViewSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route, "MOST_REMEMBERED", 1_000)
+    views.hits(fetched([living_in(DOWNTOWN)]))
+    tracemalloc.start()
+    for first in range(0, 10_000, 400):
+        views.hits(fetched([living_in(f"{i:0200}") for i in range(first, first + 400)]))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < (1_000 + 400) * 450  # with 65,000 that is 30 MB
