@@ -45,14 +45,17 @@ class BusProcess:
         arguments: of the command.
         environment: of the process.
         log: file that its standard output and error are added to; None: they go to our standard error.
+        module: what Python runs.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log: Path | None = None, module: str = "bus"
+    ) -> None:
         self.arguments = arguments
         self.log = log
         with log.open("ab") if log else contextlib.nullcontext() as output:
             self._guardian = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", "bus", *arguments],
+                [sys.executable, "-I", "-S", child.__file__, sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -85,7 +88,7 @@ class BusProcess:
         self._signal(signal.SIGCONT)
 
     def end(self) -> int:
-        """SIGTERM; its exit code (143 or -15 when the signal itself ended it)."""
+        """SIGTERM; its exit code (143 when the signal itself ended it)."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         return self.wait()
@@ -143,8 +146,15 @@ async def keep_running(settings: Settings, *arguments: str) -> None:
             code = await asyncio.shield(asyncio.to_thread(process.end_or_kill))
         if has_failed(code):
             raise ChildEndedError(f"it ended with exit code {code}", where=f"bus {' '.join(arguments)}")
-        _log.warning("a process is started again", process=f"bus {' '.join(arguments)}", exit_code=code)
+        _log.warning("a process is started again", process=f"bus {' '.join(arguments)}", **how_it_ended(code))
         await asyncio.sleep(max(0.0, started + AGAIN_SECONDS - time.monotonic()))
+
+
+def how_it_ended(code: int) -> dict[str, str | int]:
+    """An exit code for a log: the name of the signal where one ended the process."""
+    with contextlib.suppress(ValueError):
+        return {"signal": signal.Signals(code - 128).name}
+    return {"exit_code": code}
 
 
 def has_failed(code: int) -> bool:

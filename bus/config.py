@@ -40,6 +40,10 @@ FIXES: Final = {
     "bootstrap": "host:port of a broker, several separated by commas: 127.0.0.1:9092",
     "registry_url": "an http:// or https:// URL: http://127.0.0.1:8081",
 }
+CODEC: Final = "BUS_CODEC"
+"""Variable that may leave the compiled data path out, for comparison; `bus.pipeline.native` reads it."""
+
+CODECS: Final = ("compiled", "reference")
 LOGIN_FIX: Final = "set it, or take the login that `bus apply` made: set -a; . .bus/credentials/<login>.env; set +a"
 
 
@@ -123,12 +127,25 @@ class Settings(BaseModel):
                 fix=FIXES.get(name, ""),
             ) from None
         _check_login(settings.kafka)
+        check_codec(environment)
         return settings
 
     def environment(self) -> dict[str, str]:
         """The environment variables that hand these settings on to a process of one's own; a password is among them."""
         values = self.model_dump() | self.kafka.model_dump() | {"password": self.kafka.password.get_secret_value()}
         return {variable: str(values[name]) for name, variable in ENVIRONMENT.items() if values[name] not in (None, "")}
+
+
+def check_codec(environment: Mapping[str, str] | None = None) -> None:
+    """See that BUS_CODEC is one of those that there are, or empty.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    asked = (os.environ if environment is None else environment).get(CODEC, "")
+    if asked and asked not in CODECS:
+        fix = "reference: leave the compiled code out; compiled, or not set: take it where it is built"
+        raise ConfigError(f"codec: {asked!r} is not known", where=CODEC, fix=fix)
 
 
 def _check_login(connection: Connection) -> None:

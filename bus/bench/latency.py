@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bus import wire
+from bus.bench.interruption import beside
 from bus.kafka import clients
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Coroutine, Iterable, Sequence
 
     from bus.config import Settings
@@ -71,7 +72,8 @@ async def arrivals(
         clients.fetch_together(reader)
         reader.assign(places)
         await reader.seek_to_end(*places)
-        waits = await _waits(reader, asyncio.create_task(writing))
+        async with beside(writing) as task:
+            waits = await _waits(reader, task)
     return sorted(waits[len(waits) // 5 :])  # the first fifth is warming up
 
 

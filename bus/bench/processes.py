@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from bus.children import BusProcess
 from bus.errors import BusError
 
 if TYPE_CHECKING:
@@ -24,8 +23,15 @@ class MeasuredProcessError(BusError):
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """User and system time of a process so far, seconds.
+
+    Raises:
+        MeasuredProcessError: it has ended.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        raise MeasuredProcessError(f"process {pid} is gone") from None
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
@@ -38,7 +44,7 @@ def peak_megabytes(pid: int) -> float:
 
 
 class Measured:
-    """A child process of the bench.
+    """A child process of the bench; it ends with us, whatever way we end.
 
     Args:
         arguments: of `python -m`.
@@ -51,11 +57,10 @@ class Measured:
         self, arguments: list[str], settings: Settings, log: Path, variables: Mapping[str, str] | None = None
     ) -> None:
         environment = os.environ | settings.environment() | dict(variables or {})
+        module, *arguments = arguments
         self._log = log
-        with log.open("ab") as opened:
-            self._begin = opened.tell()
-            command = [sys.executable, "-m", *arguments]
-            self._process = subprocess.Popen(command, stderr=opened, stdout=opened, env=environment)  # noqa: S603  our own
+        self._begin = log.stat().st_size if log.exists() else 0
+        self._process = BusProcess(arguments, environment, log, module)
 
     @property
     def pid(self) -> int:
@@ -69,7 +74,7 @@ class Measured:
             MeasuredProcessError: it has ended.
         """
         told = self._log.read_bytes()[self._begin :].decode(errors="replace")
-        if self._process.poll() is not None:
+        if not self._process.is_running:
             raise MeasuredProcessError("\n".join(told.splitlines()[-4:]), where=str(self._log))
         return text in told
 
@@ -89,9 +94,4 @@ class Measured:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it in order."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.end_or_kill()

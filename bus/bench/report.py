@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import statistics
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,14 +19,18 @@ from bus.bench.machine import notes
 from bus.bench.quiet import Quiet
 from bus.bench.ratios import Ratio, ratios
 from bus.bench.throughput import Throughput
+from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from bus.bench.dumps import Dumped
     from bus.bench.run import Wish
 
+
+STEADY_SECONDS: Final = 2.0
+"""Below that the figures of a run say little."""
 
 PAPER_COLUMNS: Final = 160
 """Of tables that go to a file or to another program."""
@@ -33,7 +38,12 @@ PAPER_COLUMNS: Final = 160
 
 @dataclass(slots=True)
 class Results:
-    """All runs, the machine that they ran on, and what was asked for."""
+    """All runs, the machine that they ran on, and what was asked for.
+
+    Attributes:
+        failed: scenarios that did not come to their end, and why.
+        interrupted: name of the signal that ended the bench before it was through.
+    """
 
     machine: dict[str, Any]
     asked: dict[str, Any]
@@ -43,6 +53,8 @@ class Results:
     dumps: list[Dumped] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
     codec: list[Codec] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    interrupted: str = ""
 
     @classmethod
     def of_this_machine(cls, wish: Wish) -> Self:
@@ -70,6 +82,21 @@ class Results:
             )
         Console(stderr=True).print(told, style="dim")
 
+    @contextmanager
+    def attempt(self, scenario: str) -> Iterator[None]:
+        """Run a scenario; that it fails is told, and no reason to lose the others."""
+        try:
+            yield
+        except (BusError, TimeoutError) as error:
+            why = f"{error or 'it did not come to its end in time'}"
+            self.failed.append(f"{scenario}: {why}")
+            Console(stderr=True).print(f"failed: {scenario}: {why}", style="red", highlight=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was measured."""
+        return not (self.codec or self.throughput or self.latency or self.dumps or self.quiet)
+
     def as_json(self) -> dict[str, Any]:
         """All runs as plain values."""
         return {
@@ -82,6 +109,8 @@ class Results:
             "dumps": [asdict(run) for run in self.dumps],
             "quiet": [asdict(run) for run in self.quiet],
             "codec": [asdict(run) | {"ratio": run.ratio} for run in self.codec],
+            "failed": self.failed,
+            "interrupted": self.interrupted,
         }
 
     def save(self, folder: Path) -> Path:
@@ -108,19 +137,30 @@ def print_results(results: Results) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = PAPER_COLUMNS
-    if results.codec:
-        console.print(_codec(results.codec))
-    if results.throughput:
-        console.print(_throughput(results.throughput))
-    if found := ratios(results.throughput):
-        console.print(_ratios(found))
-    if results.latency:
-        console.print(_latency(results.latency))
-    if results.dumps:
-        console.print(_dumps(results.dumps))
-    if results.quiet:
-        console.print(_quiet(results.quiet))
+    for table in _tables(results):
+        console.print(table)
     console.print(", ".join(f"{name} {value}" for name, value in results.machine.items()), style="dim")
+    for failed in results.failed:
+        console.print(f"failed: {failed}", style="red", highlight=False)
+    if results.interrupted:
+        console.print(f"interrupted by {results.interrupted}: this is what was measured until then", style="red")
+
+
+def _tables(results: Results) -> Iterator[Table | str]:
+    """Those that have a row, and what is to be said under them."""
+    if results.codec:
+        yield _codec(results.codec)
+    if results.throughput:
+        yield _throughput(results.throughput)
+        yield from _too_short(results.throughput)
+    if found := ratios(results.throughput):
+        yield _ratios(found)
+    if results.latency:
+        yield _latency(results.latency)
+    if results.dumps:
+        yield _dumps(results.dumps)
+    if results.quiet:
+        yield _quiet(results.quiet)
 
 
 def _throughput(runs: list[Throughput]) -> Table:
@@ -136,6 +176,13 @@ def _throughput(runs: list[Throughput]) -> Table:
             spread((run.peak_mb for run in group), 0),
         )
     return table
+
+
+def _too_short(runs: list[Throughput]) -> Iterator[str]:
+    """What to say of runs that were over too soon."""
+    if short := [run for run in runs if run.seconds < STEADY_SECONDS]:
+        least, names = min(run.seconds for run in short), ", ".join(dict.fromkeys(run.name for run in short))
+        yield f"measured for {least:.1f} s only: more --records give steadier figures ({names})"
 
 
 def _codec(runs: list[Codec]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -9,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bus.bench import flows
 from bus.bench.codec import codec
 from bus.bench.copies import make_workspace
-from bus.bench.report import Results
-from bus.bench.scenario import COPIES, Bench
+from bus.bench.scenario import COPIES, REFERENCE, Bench
 from bus.catalogue.workspace import Workspace
 from bus.config import Settings
 from bus.kafka.embedded import EmbeddedKafka
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bus.bench.flows import Flow
+    from bus.bench.report import Results
 
 GROUPS: Final = {
     "throughput": ("codec", "copy", "by-hand", "light", "demo"),
@@ -84,11 +85,14 @@ class Wish:
         return [*found, flows.district_views(self.districts)] if self.takes("district-backlog") else found
 
 
-async def run(folder: Path, wish: Wish, profile: Path | None = None) -> Results:
-    """Measure; with a flame graph of the first chosen flow, if a file for it is named."""
-    results = Results.of_this_machine(wish)
+async def run(folder: Path, wish: Wish, results: Results, profile: Path | None = None) -> None:
+    """Measure into the results; with a flame graph of the first chosen flow, if a file for it is named.
+
+    A scenario that fails is told there, and the others go on.
+    """
     if wish.takes("codec") and native.is_used():
-        _codec(folder / "codec", results, wish)
+        with results.attempt("codec"):
+            await _codec(folder / "codec", results, wish)
     if any(map(wish.takes, ALONE[1 : ALONE.index("unmatched")])) or profile is not None:
         async with _bench(folder / "first") as bench:
             await _first(bench, results, wish)
@@ -100,16 +104,17 @@ async def run(folder: Path, wish: Wish, profile: Path | None = None) -> Results:
     if wish.takes("quiet"):
         async with _bench(folder / "quiet") as bench:
             for _ in range(wish.repeats):
-                results.add(await bench.quiet(wish.datasets, wish.seconds))
-    return results
+                with results.attempt("quiet"):
+                    results.add(await bench.quiet(wish.datasets, wish.seconds))
 
 
-def _codec(folder: Path, results: Results, wish: Wish) -> None:
+async def _codec(folder: Path, results: Results, wish: Wish) -> None:
     make_workspace(folder)
     workspace = Workspace.load(folder)
     for _ in range(wish.repeats):
         for name in BESIDE_REFERENCE:
             results.add(codec(SHAPES[name](), workspace, wish.records))
+            await asyncio.sleep(0)  # where it can be interrupted
 
 
 @asynccontextmanager
@@ -127,22 +132,28 @@ async def _first(bench: Bench, results: Results, wish: Wish) -> None:
     for _ in range(wish.repeats):
         await _backlogs(bench, results, wish)
         for flow in steady:
-            results.add(await bench.latency(flow, wish.rate, wish.seconds))
+            with results.attempt(f"{flow.title}, at a steady rate"):
+                results.add(await bench.latency(flow, wish.rate, wish.seconds))
         if wish.takes("latency"):
-            results.add(await bench.bare_latency(wish.rate, wish.seconds))
+            with results.attempt("two bare hops"):
+                results.add(await bench.bare_latency(wish.rate, wish.seconds))
         if wish.takes("dumps"):
-            results.add(await bench.dumps(wish.rows, min(wish.changed, wish.rows)))
+            with results.attempt("dumps"):
+                results.add(await bench.dumps(wish.rows, min(wish.changed, wish.rows)))
 
 
 async def _backlogs(bench: Bench, results: Results, wish: Wish) -> None:
     kinds = {"plain": "copy", "transactional": "copy", "by-hand": "by-hand"}
     for kind in (kind for kind in COPIES if wish.takes(kinds[kind])):
-        results.add(await bench.copy(kind, wish.records))
+        with results.attempt(COPIES[kind]):
+            results.add(await bench.copy(kind, wish.records))
     compared = {SHAPES[name]().dataset for name in BESIDE_REFERENCE} if native.is_used() else set()
     for flow in wish.chosen():
-        results.add(await bench.normalise(flow, wish.records))
+        with results.attempt(flow.title):
+            results.add(await bench.normalise(flow, wish.records))
         if flow.dataset in compared:
-            results.add(await bench.normalise(flow, wish.records, reference=True))
+            with results.attempt(flow.title + REFERENCE):
+                results.add(await bench.normalise(flow, wish.records, reference=True))
 
 
 async def _unmatched(bench: Bench, results: Results, wish: Wish) -> None:
@@ -150,4 +161,5 @@ async def _unmatched(bench: Bench, results: Results, wish: Wish) -> None:
     await bench.prepare(pair)
     for _ in range(wish.repeats):
         for flow in pair:
-            results.add(await bench.normalise(flow, wish.records))
+            with results.attempt(flow.title):
+                results.add(await bench.normalise(flow, wish.records))

@@ -14,6 +14,7 @@ from bus.bench.events import POOL
 from bus.bench.fill import PARTITIONS, Filler
 from bus.bench.flame import recorded
 from bus.bench.flows import light
+from bus.bench.interruption import beside
 from bus.bench.latency import READ_SELDOM, Latency, arrivals, percentiles
 from bus.bench.processes import Measured, cpu_seconds, peak_megabytes
 from bus.bench.quiet import WARM_SECONDS, Quiet, Trickle
@@ -156,18 +157,18 @@ class Bench:
         with self._measured(WORKER) as worker:
             await until(lambda: _say(LANES_OWNED, worker))
             trickle = Trickle(self._settings, datasets)
-            running = asyncio.create_task(trickle.run())
-            begun = time.monotonic()
-            async with asyncio.timeout(WARM_SECONDS):
-                await trickle.warm.wait()
-            warm_up = time.monotonic() - begun
-            trickle.measure()
-            started, worker_cpu, broker_cpu = time.monotonic(), cpu_seconds(worker.pid), self._broker_cpu()
-            await asyncio.sleep(seconds)
-            took = time.monotonic() - started
-            cores = ((cpu_seconds(worker.pid) - worker_cpu) / took, (self._broker_cpu() - broker_cpu) / took)
-            trickle.stop()
-            waits = await running
+            async with beside(trickle.run()) as running:
+                begun = time.monotonic()
+                async with asyncio.timeout(WARM_SECONDS):
+                    await trickle.warm.wait()
+                warm_up = time.monotonic() - begun
+                trickle.measure()
+                started, worker_cpu, broker_cpu = time.monotonic(), cpu_seconds(worker.pid), self._broker_cpu()
+                await asyncio.sleep(seconds)
+                took = time.monotonic() - started
+                cores = ((cpu_seconds(worker.pid) - worker_cpu) / took, (self._broker_cpu() - broker_cpu) / took)
+                trickle.stop()
+                waits = await running
             peak = peak_megabytes(worker.pid)
         return Quiet(datasets, *cores, len(waits), *percentiles(waits), peak, warm_up)
 

@@ -75,13 +75,21 @@ async def drained(
     seconds = time.monotonic() - started
     worker_cpu, its_cpu = cpu_seconds(process.pid) - worker_cpu, broker_cpu() - its_cpu
     records = sum(ends.values()) - sum(first.values())
-    if records < LEAST_SHARE * (whole := sum(ends.values()) - sum(begin.values())):
-        raise BacklogTooSmallError(
-            f"{name}: {whole - records:,} of {whole:,} records are through at once", fix="measure more: --records 50000"
-        )
+    see_that_enough_was_left(name, records, sum(ends.values()) - sum(begin.values()))
     return Throughput(
         name, records, seconds, worker_cpu * 1e6 / records, its_cpu * 1e6 / records, peak_megabytes(process.pid)
     )
+
+
+def see_that_enough_was_left(name: str, records: int, whole: int) -> None:
+    """See that of a whole backlog so many records were left when measuring began that they tell something.
+
+    Raises:
+        BacklogTooSmallError: they were too few.
+    """
+    if records < LEAST_SHARE * whole:
+        gone = f"{name}: {whole - records:,} of {whole:,} records are through at once"
+        raise BacklogTooSmallError(gone, fix="measure more: --records 200000")
 
 
 async def _has_moved(process: Measured, source: Watch, begin: dict[object, int]) -> bool:

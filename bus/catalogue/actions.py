@@ -25,7 +25,7 @@ class CreateTopic:
     def __str__(self) -> str:
         """One line for people."""
         config = ", ".join(f"{name}={value}" for name, value in self.topic.config.items())
-        return f"topic {self.topic.name}: {_plural(self.topic.partitions, 'partition')}, {config}"
+        return f"topic {self.topic.name}: {plural(self.topic.partitions, 'partition')}, {config}"
 
     def json(self) -> dict[str, Any]:
         """JSON values."""
@@ -63,7 +63,7 @@ class DeleteTopic:
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"topic {self.name}: {_plural(self.partitions, 'partition')}, nobody subscribes to it"
+        return f"topic {self.name}: {plural(self.partitions, 'partition')}, nobody subscribes to it"
 
     def json(self) -> dict[str, Any]:
         """JSON values."""
@@ -100,7 +100,7 @@ class SetOffsets:
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"offsets of {self.group}: {self.topic} from 0 in {_plural(len(self.partitions), 'partition')}"
+        return f"offsets of {self.group}: {self.topic} from 0 in {plural(len(self.partitions), 'partition')}"
 
     def json(self) -> dict[str, Any]:
         """JSON values."""
@@ -150,7 +150,7 @@ class RegisterSchema:
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"schema {self.subject}: version {self.version}, {_plural(len(self.schema['fields']), 'field')}"
+        return f"schema {self.subject}: version {self.version}, {plural(len(self.schema['fields']), 'field')}"
 
     def json(self) -> dict[str, Any]:
         """JSON values."""
@@ -159,11 +159,19 @@ class RegisterSchema:
 
 @dataclass(frozen=True, slots=True)
 class PutRecord:
-    """Write a resource into the catalogue; `before` is the value that it replaces, which must still stand there."""
+    """Write a resource into the catalogue.
+
+    Attributes:
+        key: of the record.
+        record: the new one.
+        before: the value that it replaces, which must still stand there.
+        ended: it is a subscription that is in force by its state, and whose last day is over.
+    """
 
     key: str
     record: CatalogueRecord
     before: bytes | None
+    ended: bool = False
 
     @property
     def sign(self) -> str:
@@ -172,7 +180,7 @@ class PutRecord:
 
     def __str__(self) -> str:
         """One line for people."""
-        state = f", {self.record.status['state']}" if "state" in self.record.status else ""
+        state = f", {'ended' if self.ended else self.record.status['state']}" if "state" in self.record.status else ""
         return f"catalogue {self.key}: generation {self.record.generation}{state}"
 
     def json(self) -> dict[str, Any]:
@@ -286,5 +294,6 @@ Action = (
 )
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str) -> str:
+    """`1 field`, `1,200 fields`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

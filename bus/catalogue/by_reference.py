@@ -13,6 +13,7 @@ from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
+from bus.catalogue.plan_sources import is_broken
 from bus.catalogue.view import View
 from bus.pipeline.mapping.mask import pseudonym, view_schema
 from bus.pipeline.native.nodes import NotNativeError
@@ -60,6 +61,8 @@ class ByReference:
 def mappings_by_reference(workspace: Workspace, subjects: Map[str, SubjectState]) -> Iterator[ByReference]:
     """The mappings of a workspace that has no errors, under the newest schema of their datasets' changes.
 
+    One that makes nothing of any row is left out: `plan_sources` warns of it.
+
     Args:
         workspace: what there is.
         subjects: of the registry, by name.
@@ -68,13 +71,13 @@ def mappings_by_reference(workspace: Workspace, subjects: Map[str, SubjectState]
     for mapping in workspace.named(Mapping).values():
         dataset, entity = datasets[mapping.spec.dataset], entities[mapping.spec.entity]
         raw = subjects.get(subject(raw_topic(dataset.name)))
-        if raw is None or not raw.schemas:
+        if raw is None or not raw.schemas or is_broken(mapping, workspace, raw.schemas[-1]):
             continue
         where = workspace.where(mapping, "spec")
         try:
             program = compile_mapping_program(mapping, entity, dataset, codelists, 0, 0, raw.schemas[-1])
         except NotNativeError as reason:
-            yield ByReference("mapping", mapping.name, reason=str(reason), where=where)
+            yield ByReference("mapping", mapping.name, reason=_said(reason), where=where)
         else:
             if fields := _called(program, entity.spec.avro):
                 yield ByReference("mapping", mapping.name, fields, where=where)
@@ -90,7 +93,12 @@ def views_by_reference(workspace: Workspace) -> Iterator[ByReference]:
             compile_view_program(view, hides, view_schema(written, view), 0, 0, written)
         except NotNativeError as reason:
             name, where = f"{view.name}.v{view.spec.revision}", workspace.where(view, "spec")
-            yield ByReference("view", name, reason=str(reason), where=where)
+            yield ByReference("view", name, reason=_said(reason), where=where)
+
+
+def _said(reason: NotNativeError) -> str:
+    """The reason in words; of what the compiler met and does not name itself, no more than that."""
+    return str(reason) if reason.__context__ is None else "its schema has what the compiled code does not know"
 
 
 def _called(program: Program, written: dict[str, Any]) -> tuple[str, ...]:

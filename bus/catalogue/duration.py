@@ -8,7 +8,8 @@ from pydantic import StringConstraints
 
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}[smhd]$")]
+PATTERN = r"^[1-9][0-9]{0,5}[smhd]$"
+Duration = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 
 def milliseconds(duration: str) -> int:

@@ -29,6 +29,7 @@ from bus.catalogue.avro_type import AvroType, field_types, literal
 from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
+from bus.catalogue.load import model_finding
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.model import Model
 from bus.catalogue.workspace import shown_path
@@ -117,25 +118,34 @@ def with_golden_warnings(workspace: Workspace) -> Workspace:
     return replace(workspace, findings=(*workspace.findings, *warnings))
 
 
+def golden_file_faults(workspace: Workspace) -> list[Finding]:
+    """What is wrong with the golden files of a workspace that has no errors, whatever their examples come to."""
+    return [
+        finding for mapping in workspace.all(Mapping) if mapping.spec.golden for finding in _read(workspace, mapping)[1]
+    ]
+
+
 def _run(workspace: Workspace, mapping: Mapping) -> GoldenRun:
-    file = workspace.documents[mapping.key].folder / mapping.spec.golden
-    documents, findings = read_documents(file, shown_path(file))
-    if findings or len(documents) != 1:
-        found = findings or [Finding("a golden file is one YAML document", f"{shown_path(file)}:1")]
-        return GoldenRun(mapping.name, 0, tuple(found))
-    document = documents[0]
-    try:
-        examples = Examples.model_validate(document.value)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        wrong = tuple(Finding(f"{_dotted(d['loc'])}: {d['msg']}", document.where(d["loc"])) for d in details)
-        return GoldenRun(mapping.name, 0, wrong)
+    read, findings = _read(workspace, mapping)
+    if read is None:
+        return GoldenRun(mapping.name, 0, tuple(findings))
+    document, examples = read
     differences = tuple(_Runner(workspace, mapping, document, examples).differences())
     return GoldenRun(mapping.name, len(examples.examples), differences)
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
-    return ".".join(map(str, path)) or "the file"
+def _read(workspace: Workspace, mapping: Mapping) -> tuple[tuple[Document, Examples] | None, list[Finding]]:
+    """A mapping's golden file, or what is wrong with it."""
+    file = workspace.documents[mapping.key].folder / mapping.spec.golden
+    documents, findings = read_documents(file, shown_path(file))
+    if findings or len(documents) != 1:
+        return None, findings or [Finding("a golden file is one YAML document", f"{shown_path(file)}:1")]
+    [document] = documents
+    try:
+        return (document, Examples.model_validate(document.value)), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        return None, [model_finding(document, Examples, detail) for detail in details]
 
 
 class _Runner:
@@ -146,6 +156,11 @@ class _Runner:
         dataset = workspace.named(Dataset)[mapping.spec.dataset]
         row_schema = _row_schema(mapping, dataset, examples)
         self._document = document
+        self._reads = {
+            source: workspace.where(mapping, "spec", "fields", name, "from")
+            for name, rule in mapping.spec.fields.items()
+            for source in rule.sources
+        }
         self._examples = examples
         self._source_types = field_types(row_schema)
         self._target_types = field_types(entity.spec.avro)
@@ -197,7 +212,23 @@ class _Runner:
 
     def _row(self, example: Example) -> dict[str, Any]:
         given = {**dict.fromkeys(self._source_types), **self._examples.base, **example.row}
+        for name in given:
+            if name not in self._source_types:
+                raise ValueError(f"    {self._unknown(name)}")
         return {name: _value(name, value, self._source_types) for name, value in given.items()}
+
+    def _unknown(self, name: str) -> str:
+        """What to say of a field of a row that nobody reads.
+
+        Which side is misspelt is not known where only the mapping has a name like it.
+        """
+        close = difflib.get_close_matches(name, self._source_types, n=1)
+        if not close:
+            return f"there is no field {name!r}; the mapping reads {', '.join(self._reads)}"
+        [known] = close
+        if known in self._reads and known not in {*self._examples.base, *self._examples.types}:
+            return f"the mapping reads {known!r} ({self._reads[known]}), the example has {name!r}"
+        return f"there is no field {name!r}; did you mean {known!r}?"
 
 
 def _row_schema(mapping: Mapping, dataset: Dataset, examples: Examples) -> dict[str, Any]:

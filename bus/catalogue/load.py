@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from bus.catalogue import duration
 from bus.catalogue.file_text import HALF_A_CHARACTER, TOO_DEEP, UnusableFileError, is_too_deep, is_whole, read_text
 from bus.catalogue.kinds import KINDS
 from bus.errors import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -41,8 +42,8 @@ def load_resource(document: Document) -> tuple[Resource | None, list[Finding]]:
     try:
         resource = model.model_validate(inlined)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        return None, [*findings, *(_finding(document, model, detail) for detail in details if not findings)]
+        details = error.errors(include_url=False)
+        return None, [*findings, *(model_finding(document, model, detail) for detail in details if not findings)]
     findings += _name_findings(document, resource)
     return (None if findings else resource), findings
 
@@ -60,7 +61,7 @@ def _unknown_kind(document: Document, kind: Any) -> Finding:
     if kind is None:
         return Finding("a resource says `kind`, `metadata` and `spec`; this has no kind", document.where())
     return Finding(
-        f"there is no kind {kind!r}", document.where(("kind",)), _did_you_mean(str(kind), KINDS) or _one_of(KINDS)
+        f"there is no kind {kind!r}", document.where(("kind",)), did_you_mean(str(kind), KINDS) or _one_of(KINDS)
     )
 
 
@@ -149,19 +150,44 @@ def _code_rows(reader: Any, columns: Sequence[str]) -> Iterator[dict[str, str]]:
         yield dict(zip(columns, row, strict=True))
 
 
-def _finding(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Finding:
+def model_finding(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Finding:
+    """What pydantic has against a document, at its line, with the way out where it can be told."""
     path = detail["loc"]
     name = ".".join(str(part) for part in path)
     if detail["type"] == "extra_forbidden":
         known = _keys_at(model, path[:-1])
-        fix = _did_you_mean(str(path[-1]), known) or _one_of(known)
+        fix = did_you_mean(str(path[-1]), known) or _one_of(known)
         return Finding(f"unknown key {name!r}", document.where(path), fix)
     if detail["type"] == "missing":
         return Finding(f"{name!r} is missing", document.where(path))
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:] if detail["type"] != "value_error" else message
-    fix = "put it in quotes" if detail["type"] == "string_type" else ""
-    return Finding(f"{name}: {message}" if name else message, document.where(path), fix)
+    message = "not a duration" if _is_duration(detail) else message.replace("a valid tuple", "a list")
+    return Finding(f"{name}: {message}" if name else message, document.where(path), _way_out(detail))
+
+
+def _is_duration(detail: ErrorDetails) -> bool:
+    return detail.get("ctx", {}).get("pattern") == duration.PATTERN
+
+
+def _way_out(detail: ErrorDetails) -> str:
+    """What to write in the place of a value that has another type, or is none of those that there are."""
+    given, kind = detail["input"], detail["type"]
+    is_scalar = isinstance(given, str | int | float)
+    fix = ""
+    if kind == "literal_error":
+        fix = did_you_mean(str(given), re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    elif kind == "string_type" and is_scalar:
+        fix = "put it in quotes"
+    elif kind == "tuple_type" and is_scalar:
+        fix = f"a list: [{given}]"
+    elif kind == "int_type":
+        fix = f"without quotes: {given}" if str(given).isdecimal() else "a whole number: 200"
+    elif kind in {"bool_type", "bool_parsing"}:
+        fix = "true or false"
+    elif _is_duration(detail):
+        fix = "a number and one letter for the unit: 30s, 5m, 12h, 7d"
+    return fix
 
 
 def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
@@ -196,7 +222,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _models(argument)
 
 
-def _did_you_mean(word: str, known: Any) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The known word that is like another one, as a question; empty if none is."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""
 

@@ -25,6 +25,10 @@ def _one_or_several(value: Any) -> Any:
 
 def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
+        if "YYYY" not in value or "MMM" in value:
+            raise ValueError(
+                f"{value!r} is no date format: it needs YYYY, MM or M, and DD or D; there are no names of months"
+            )
         date_pattern(value)
     return values
 

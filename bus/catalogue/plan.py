@@ -16,6 +16,7 @@ from bus.catalogue.by_reference import mappings_by_reference, views_by_reference
 from bus.catalogue.plan_acls import plan_acls
 from bus.catalogue.plan_catalogue import plan_catalogue
 from bus.catalogue.plan_schemas import plan_schemas
+from bus.catalogue.plan_sources import plan_sources
 from bus.catalogue.plan_topics import deleted_topics, plan_topics
 from bus.catalogue.wanted import Wanted
 from bus.errors import Finding, Severity
@@ -113,6 +114,7 @@ def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None
     added -= sum(topic.partitions for topic in deleted)
     before = sum(topic.partitions for topic in state.topics.values())
     findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings, *access_findings]
+    findings += plan_sources(workspace, state.subjects)
     findings += _budget(before + added, limits.partitions)
     with_topic = [record for record in records if isinstance(record, DeleteRecord) and record.key in last]
     records = [record for record in records if record not in with_topic]

@@ -34,7 +34,8 @@ def plan_catalogue(wanted: Wanted, state: ClusterState) -> tuple[list[Action], l
     for key, resource in resources.items():
         record = _record(wanted, resource)
         if record is not None:
-            actions.append(PutRecord(key, record, state.records.get(key)))
+            ended = wanted.states.get(key) == ACTIVE and _has_ended(resource, state)
+            actions.append(PutRecord(key, record, state.records.get(key), ended))
             findings += _refusals(wanted, resource, record)
     findings += _unenforceable(wanted, state)
     gone = [
@@ -45,6 +46,10 @@ def plan_catalogue(wanted: Wanted, state: ClusterState) -> tuple[list[Action], l
     findings += _still_used(wanted, gone)
     actions += [DeleteRecord(key, state.records[key]) for key in gone]
     return actions, findings
+
+
+def _has_ended(resource: Resource, state: ClusterState) -> bool:
+    return isinstance(resource, Subscription) and resource.has_ended(state.today)
 
 
 def _record(wanted: Wanted, resource: Resource) -> CatalogueRecord | None:

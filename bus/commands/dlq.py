@@ -343,7 +343,9 @@ def _outcome_told(asked: Redrive, outcome: Outcome) -> dict[str, Any]:
 
 
 def _summary(asked: Redrive, answer: Answer) -> Iterator[str]:
-    yield f"{asked.dataset}: {answer.matched:,} open rejects selected" + (" (dry run)" if asked.dry_run else "")
+    from bus.catalogue.actions import plural
+
+    yield f"{asked.dataset}: {plural(answer.matched, 'open reject')} selected" + (" (dry run)" if asked.dry_run else "")
     yield f"  {'would be redriven' if asked.dry_run else 'redriven'}: {answer.redriven:,}"
     for rule, count in sorted(answer.rejected.items(), key=lambda each: (-each[1], each[0])):
         yield f"  still rejected by {rule}: {count:,}"

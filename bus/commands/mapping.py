@@ -24,6 +24,7 @@ def test(workspace: Path | None, as_json: bool) -> None:
 
     Ends with 0 if all came out as expected, 1 if not.
     """
+    from bus.catalogue.actions import plural
     from bus.catalogue.golden import run_golden
     from bus.catalogue.workspace import Workspace, default_workspace
 
@@ -42,5 +43,5 @@ def test(workspace: Path | None, as_json: bool) -> None:
         for run in runs:
             for finding in run.findings:
                 click.echo(str(finding))
-            click.echo(f"mapping {run.mapping}: {run.examples} examples, {len(run.findings)} differ")
+            click.echo(f"mapping {run.mapping}: {plural(run.examples, 'example')}, {len(run.findings)} differ")
     sys.exit(1 if any(run.findings for run in runs) else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,12 @@ def command(workspace: Path | None, as_json: bool, kind: str | None) -> None:
         click.echo(json.dumps(_schema_of(kind), ensure_ascii=False, indent=2))
         return
     from bus.catalogue.by_reference import views_by_reference
+    from bus.catalogue.golden import golden_file_faults
     from bus.catalogue.workspace import Workspace, default_workspace
 
     found = Workspace.read(workspace or default_workspace())
+    if not found.errors:
+        found = replace(found, findings=(*found.findings, *golden_file_faults(found)))
     notes = [] if found.errors else list(views_by_reference(found))
     if as_json:
         click.echo(json.dumps(_as_json(found, notes), ensure_ascii=False, indent=2))
@@ -64,8 +68,11 @@ def _counts(found: Workspace) -> dict[str, int]:
 
 
 def _print(found: Workspace, notes: list[ByReference]) -> None:
+    from bus.catalogue.actions import plural
+
     for told in (*found.findings, *notes):
         click.echo(str(told))
     counts = ", ".join(f"{count} {kind}" for kind, count in _counts(found).items() if count)
     errors, warnings = len(found.errors), len(found.findings) - len(found.errors)
-    click.echo(f"workspace {found.name}: {counts or 'no resources'}; {errors} errors, {warnings} warnings")
+    total = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}"
+    click.echo(f"workspace {found.name}: {counts or 'no resources'}; {total}")

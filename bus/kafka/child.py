@@ -57,7 +57,7 @@ def main(command: list[str]) -> int:
     Its process id is the only line on standard output; what it prints goes to our standard error.
 
     Returns:
-        its exit code, negative for a signal.
+        its exit code, as shells tell it: 128 and the number for a signal.
     """
     owner = os.getppid()
     signal.signal(signal.SIGTERM, stop)
@@ -74,7 +74,7 @@ def main(command: list[str]) -> int:
             pass
     finally:
         end(jvm)
-    return jvm.returncode
+    return jvm.returncode if jvm.returncode >= 0 else 128 - jvm.returncode
 
 
 if __name__ == "__main__":

@@ -99,11 +99,10 @@ class Lanes(Service):
 
     async def on_start(self) -> None:
         """Read the catalogue, then take part in the sharing out of lanes."""
-        if not native.is_built():
-            _log.warning("not compiled: a record costs ten times the CPU", fix="install a C compiler, then shuniu anew")
         self._catalogue = CompactedTopic(self._settings.kafka, CATALOGUE_TOPIC)
         await self._catalogue.__aenter__()
         await self._read_catalogue()
+        native.tell_path()
         await self.heart.__aenter__()
         self._tasks = [
             asyncio.create_task(self._follow(), name="catalogue"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bus.pipeline import native
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from bus.testing.waiting import until
 
 SMALL = (
     *("--records", "60000", "--repeats", "1", "--rate", "100", "--seconds", "2", "--districts", "3"),
@@ -69,13 +71,84 @@ def test_every_scenario_comes_to_its_end_and_tells_its_figures(tmp_path: Path) -
     assert [run["datasets"] for run in told["quiet"]] == [7]
 
 
-def test_a_backlog_that_is_too_small_to_be_measured_is_told() -> None:
-    ran = bench("--only", "copy", "--records", "1000", "--repeats", "1")
+def started(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """A bench that would take long; its folder for what is temporary is given."""
+    command = [
+        sys.executable,
+        "-m",
+        "bus",
+        "bench",
+        "--only",
+        "copy",
+        "--records",
+        "50000",
+        "--repeats",
+        "90",
+        *options,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
+    )
 
-    assert ran.returncode == 1
-    assert "raw aiokafka copy, at least once" in ran.stderr
-    assert "--records" in ran.stderr
-    assert "Traceback" not in ran.stderr
+
+def first_told(running: subprocess.Popen[str]) -> str:
+    assert running.stderr is not None
+    return next(line for line in running.stderr if "records/s" in line)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those of a bench: they have its folder for what is temporary."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TMPDIR={folder}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_bench_tells_what_it_has_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    folder, file = tmp_path / "temporary", tmp_path / "results.json"
+    folder.mkdir()
+    running = started(folder, "--json", str(file))
+    first_told(running)
+
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+
+    assert running.returncode == 128 + number
+    assert "raw aiokafka copy, at least once" in out
+    assert f"interrupted by {number.name}" in out
+    told = json.loads(file.read_text("utf-8"))
+    assert (len(told["throughput"]) > 0, told["interrupted"]) == (True, number.name)
+    assert (processes_of(folder), list(folder.iterdir())) == ([], [])
+    assert "Traceback" not in err
+
+
+async def test_nothing_runs_on_when_a_bench_is_killed(tmp_path: Path) -> None:
+    running = started(tmp_path)
+    first_told(running)
+
+    running.kill()
+    running.communicate()
+
+    await until(lambda: not processes_of(tmp_path), within=40, what="the end of what it has started")
+
+
+@pytest.mark.parametrize("option", ["--json", "--save", "--profile"])
+def test_results_that_cannot_be_kept_are_refused_before_anything_is_measured(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    ran = bench("--only", "copy", option, str(tmp_path / "file" / "results"))
+    assert ran.returncode == 2
+    assert f"'{option}'" in ran.stderr
+    assert "Not a directory" in ran.stderr
+
+
+@pytest.mark.parametrize("records", ["1000", "1000000000000"])
+def test_a_backlog_that_cannot_be_measured_is_wrong_use(records: str) -> None:
+    ran = bench("--only", "copy", "--records", records)
+    assert ran.returncode == 2
+    assert "50000<=x<=100000000" in ran.stderr
 
 
 def test_a_scenario_that_does_not_exist_is_wrong_use() -> None:
@@ -88,7 +161,7 @@ def test_a_scenario_that_does_not_exist_is_wrong_use() -> None:
 def test_a_flame_graph_is_drawn_of_a_worker_at_work(tmp_path: Path) -> None:
     graph = tmp_path / "worker.svg"
 
-    ran = bench("--only", "copy", "--records", "30000", "--repeats", "1", "--profile", str(graph))
+    ran = bench("--only", "copy", "--records", "50000", "--repeats", "1", "--profile", str(graph))
 
     if "SYS_PTRACE" in ran.stderr:
         pytest.skip("this system lets no process look at another")

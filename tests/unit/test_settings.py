@@ -25,6 +25,7 @@ def test_settings_go_on_to_a_process_by_environment() -> None:
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "/"}, "KAFKA_CA_FILE", "cannot be used"),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": __file__}, "KAFKA_CA_FILE", "no certificate in PEM"),
         ({"KAFKA_COMPRESSION": "zip"}, "KAFKA_COMPRESSION", "should be 'none'"),
+        ({"BUS_CODEC": "refrence"}, "BUS_CODEC", "codec: 'refrence' is not known"),
         ({"KAFKA_BOOTSTRAP": "nonsense"}, "--bootstrap or KAFKA_BOOTSTRAP", "is not host:port"),
         ({"KAFKA_BOOTSTRAP": "127.0.0.1:99999"}, "--bootstrap or KAFKA_BOOTSTRAP", "is not host:port"),
         ({"KAFKA_BOOTSTRAP": "127.0.0.1:²"}, "--bootstrap or KAFKA_BOOTSTRAP", "is not host:port"),

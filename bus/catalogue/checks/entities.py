@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.entity import Entity
+from bus.catalogue.file_text import read_text
+from bus.catalogue.load import did_you_mean
 from bus.errors import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bus.catalogue.workspace import Workspace
 
+PRIMITIVES = ("string", "int", "long", "float", "double", "boolean", "bytes", "null")
 KEY_TYPES = frozenset({"string", "int", "long", "uuid", "date", "enum"})
 
 
@@ -25,7 +30,8 @@ def schema_fault(schema: dict[str, Any]) -> str:
     try:
         parse_schema(schema)
     except UnknownType as error:
-        return f"type {error.name!r} is not known"
+        name = str(error.name).removeprefix(f"{schema.get('namespace', '')}.")  # what fastavro has put before it
+        return f"type {name!r} is not known"
     except (SchemaParseException, ValueError, TypeError, KeyError, AttributeError) as error:
         return str(error) or type(error).__name__
     return ""
@@ -36,11 +42,30 @@ def check(workspace: Workspace) -> Iterator[Finding]:
     for entity in workspace.all(Entity):
         fault = schema_fault(entity.spec.avro)
         if fault:
-            yield Finding(f"not an Avro schema: {fault}", workspace.where(entity, "spec", "schema"))
+            yield _not_avro(workspace, entity, fault)
             continue
         yield from _name(workspace, entity)
         yield from _key(workspace, entity)
         yield from _owners(workspace, entity)
+
+
+def _not_avro(workspace: Workspace, entity: Entity, fault: str) -> Finding:
+    """At the line of the .avsc file, where the schema has one, that holds the type which is not known."""
+    where, fix = workspace.where(entity, "spec", "schema"), ""
+    document = workspace.documents[entity.key]
+    named = document.value["spec"].get("schema")
+    unknown = re.search(r"'([^']*)' is not known", fault)
+    if isinstance(named, str):
+        line = _line_of(f'"{unknown[1]}"', document.folder / named) if unknown else 1
+        where = f"{document.file.parent / named}:{line}"
+    if unknown:
+        fix = did_you_mean(unknown[1], PRIMITIVES) or f"there are {', '.join(PRIMITIVES)}"
+    return Finding(f"not an Avro schema: {fault}", where, fix)
+
+
+def _line_of(text: str, file: Path) -> int:
+    lines = read_text(file).splitlines()
+    return next((number for number, line in enumerate(lines, 1) if text in line), 1)
 
 
 def _name(workspace: Workspace, entity: Entity) -> Iterator[Finding]:

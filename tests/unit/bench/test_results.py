@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
 import re
+import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
+from bus.bench.interruption import beside, until_interrupted
 from bus.bench.latency import Latency, percentiles
 from bus.bench.ratios import ratios
-from bus.bench.report import Results, spread
+from bus.bench.report import Results, print_results, spread
 from bus.bench.run import NAMES, Wish
-from bus.bench.throughput import Throughput
+from bus.bench.throughput import BacklogTooSmallError, Throughput, see_that_enough_was_left
+from bus.errors import BusError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,5 +85,66 @@ def test_what_is_kept_says_what_it_ran_on_and_not_whose_it_was(tmp_path: Path) -
 def test_a_group_stands_for_its_scenarios_and_nothing_for_everything() -> None:
     only = Wish(1, 1, 1.0, 2.0, 1, 11, 1, 1, 1, ("throughput", "quiet"))
 
-    assert [name for name in NAMES if only.takes(name)] == ["throughput", "copy", "by-hand", "light", "demo", "quiet"]
+    alone = ["codec", "copy", "by-hand", "light", "demo", "quiet"]
+    assert [name for name in NAMES if only.takes(name)] == ["throughput", *alone]
     assert all(map(WISH.takes, NAMES))
+
+
+def test_a_scenario_that_fails_is_told_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    results = Results.of_this_machine(WISH)
+    with results.attempt("copy"):
+        raise BusError("it is gone", fix="look")
+    with results.attempt("light"):
+        results.add(run("normalise (light)", 100, 3.0))
+
+    print_results(results)
+
+    out = capsys.readouterr().out
+    assert "normalise (light)" in out
+    assert "failed: copy: The bus could not do that: it is gone" in out
+    assert results.as_json()["failed"] == results.failed
+    assert [each.partition(":")[0] for each in results.failed] == ["copy"]
+
+
+def test_a_fault_of_ours_is_no_failed_scenario() -> None:
+    with pytest.raises(KeyError), Results.of_this_machine(WISH).attempt("copy"):
+        raise KeyError
+
+
+def test_what_was_measured_for_too_short_is_told_under_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    results = Results.of_this_machine(WISH)
+    results.throughput += [
+        Throughput("light", 50_000, 0.3, 1.0, 1.0, 100.0),
+        Throughput("wide", 50_000, 4, 1.0, 1.0, 1),
+    ]
+
+    print_results(results)
+
+    told = "measured for 0.3 s only: more --records give steadier figures (light)"
+    assert told in capsys.readouterr().out
+
+
+def test_a_backlog_of_which_most_was_through_before_measuring_began_is_too_small() -> None:
+    see_that_enough_was_left("copy", 300, 1_000)
+    with pytest.raises(BacklogTooSmallError, match="copy: 701 of 1,000 records are through at once") as refused:
+        see_that_enough_was_left("copy", 299, 1_000)
+    assert "--records" in refused.value.fix
+
+
+async def test_an_interrupted_run_ends_what_is_beside_it() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def main() -> None:
+        async with beside(work()):
+            await asyncio.sleep(0)
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    assert await until_interrupted(main()) is signal.SIGTERM
+    assert ended.is_set()

@@ -12,6 +12,8 @@ from bus.testing.workspaces import population_workspace
 if TYPE_CHECKING:
     from pathlib import Path
 
+COMPANIES = "companies/companies.yaml"
+
 
 @dataclass
 class Folder:
@@ -66,6 +68,16 @@ class Bus:
             cli.main([str(argument) for argument in arguments])
         out, err = self._capsys.readouterr()
         return Ended(int(str(ended.value.code or 0)), out, err)
+
+
+@pytest.fixture
+def companies(tmp_path: Path, bus: Bus) -> Folder:
+    """What `bus init` writes, of a dataset that does not tell its fields."""
+    folder = Folder(tmp_path / "mycity")
+    assert bus("init", folder.path).code == 0
+    text = (folder.path / COMPANIES).read_text("utf-8")
+    told = text[text.index("  fields:\n    tyshxydm: {doc") : text.index("---")]
+    return folder.replace(COMPANIES, told, "")
 
 
 @pytest.fixture

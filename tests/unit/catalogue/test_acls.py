@@ -168,6 +168,12 @@ def test_a_subscription_ends_with_its_last_day(folder: Path) -> None:
     assert "subscription portal-company ended on 2026-07-01" in "\n".join(plan_lines(tomorrow))
 
 
+def test_a_subscription_that_has_ended_already_is_not_called_active(folder: Path) -> None:
+    edit(folder, "valid_until: 2099-12-31", "valid_until: 2026-07-01", "portal/portal.yaml")
+    made = plan(Workspace.load(folder), replace(GUARDED, today=TODAY + dt.timedelta(days=1)))
+    assert "  + catalogue Subscription/portal-company: generation 1, ended" in list(plan_lines(made))
+
+
 def test_what_the_workspace_does_not_own_is_left_alone(folder: Path) -> None:
     workspace = Workspace.load(folder)
     applied = after(plan(workspace, GUARDED), GUARDED)

@@ -26,7 +26,7 @@ def assert_one_error(bus: Bus, folder: Folder, where: str, message: str, fix: st
     assert ended.code == 1
     assert f"{where}: error: {message}" in ended.out
     assert fix in ended.out
-    assert "1 errors" in ended.out
+    assert "1 error," in ended.out
 
 
 def test_the_default_workspace_has_no_findings(bus: Bus) -> None:
@@ -220,13 +220,52 @@ def test_a_default_that_is_not_in_its_list(bus: Bus, folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"type": "record"', '"type": "recrd"', "not an Avro schema: it must be a record"),
-        ('"name": "full_name", "type": "string"', '"name": "full_name", "type": "strng"', "not an Avro schema: type"),
+        ('"type": "record"', '"type": "recrd"', "it must be a record"),
+        ('"name": "full_name", "type": "string"', '"name": "full_name"', "Record field 'full_name' is missing 'type'"),
     ],
 )
-def test_a_schema_that_is_not_avro(bus: Bus, folder: Folder, old: str, new: str, message: str) -> None:
+def test_a_schema_that_is_not_avro_is_named_by_its_file(
+    bus: Bus, folder: Folder, old: str, new: str, message: str
+) -> None:
     folder.replace(AVSC, old, new)
-    assert_one_error(bus, folder, folder.line(ENTITY, "schema:"), message)
+    assert_one_error(bus, folder, f"{folder.path / AVSC}:1", f"not an Avro schema: {message}")
+
+
+def test_an_avro_type_that_does_not_exist_is_found_in_the_schemas_file(bus: Bus, folder: Folder) -> None:
+    folder.replace(AVSC, '"name": "full_name", "type": "string"', '"name": "full_name", "type": "strng"')
+    assert_one_error(bus, folder, folder.line(AVSC, "strng"), "not an Avro schema: type", "did you mean 'string'?")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "fix"),
+    [
+        ("{within: 5m}", "{within: 5 minutes}", "spec.update.within: not a duration", "30s, 5m, 12h, 7d"),
+        ("key: [sfzh]", "key: sfzh", "spec.key: input should be a list", "a list: [sfzh]"),
+        ("steps: [nfkc, trim]", "steps: [nfkc, trom]", "spec.fields.full_name.steps.1: input should be", "'trim'"),
+        ("sfzh, check: gb11643", "sfzh, check: gb11644", "spec.fields.id_number.check: input should be", "'gb11643'"),
+        ("revision: 1\n", 'revision: "1"\n', "spec.revision: input should be", "without quotes: 1"),
+        ("max_length: 100", "max_length: lots", "spec.fields.full_name.max_length: input", "a whole number"),
+        ("required: true, max", "required: sure, max", "spec.fields.full_name.required: input", "true or false"),
+    ],
+)
+def test_a_value_that_cannot_be_taken_comes_with_one_that_can(  # noqa: PLR0913, PLR0917  (one row of the table)
+    bus: Bus, folder: Folder, old: str, new: str, message: str, fix: str
+) -> None:
+    folder.replace(DATASET, old, new)
+    assert_one_error(bus, folder, folder.line(DATASET, new.strip()), message, fix)
+
+
+def test_a_date_with_the_name_of_a_month_is_refused_with_what_there_is(bus: Bus, folder: Folder) -> None:
+    folder.replace(DATASET, "date: [YYYYMMDD,", "date: [DD.MMM.YY,")
+    ended = bus("validate", folder.path)
+    assert "'DD.MMM.YY' is no date format: it needs YYYY" in ended.out
+    assert "no names of months" in ended.out
+
+
+def test_an_unknown_key_of_a_golden_file_is_found_too(bus: Bus, folder: Folder) -> None:
+    golden = "gongan/population.golden.yaml"
+    folder.replace(golden, "has: {birth_date: 1990-03-07}", "hass: {birth_date: 1990-03-07}")
+    assert_one_error(bus, folder, folder.line(golden, "hass"), "unknown key", "did you mean 'has'?")
 
 
 def test_a_schema_that_is_not_json_is_named_by_its_own_line(bus: Bus, folder: Folder) -> None:

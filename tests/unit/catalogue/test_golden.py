@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tests.unit.catalogue.conftest import Bus, Folder
 
 GOLDEN = "gongan/population.golden.yaml"
+COMPANIES = "companies/companies.yaml"
 
 
 def test_the_examples_of_the_default_workspace_come_out_as_expected(bus: Bus) -> None:
@@ -58,6 +59,15 @@ def test_a_field_that_the_source_does_not_have(bus: Bus, folder: Folder) -> None
     ended = bus("mapping", "test", folder.path)
     assert ended.code == 1
     assert "there is no field 'csqr'; did you mean 'csrq'?" in ended.out
+
+
+def test_a_misspelt_field_of_the_mapping_is_told_from_both_sides(bus: Bus, companies: Folder) -> None:
+    companies.replace(COMPANIES, "{from: qymc,", "{from: qymcc,")
+    ended = bus("mapping", "test", companies.path)
+    where = companies.line(COMPANIES, "qymcc")
+    assert ended.code == 1
+    assert f"the mapping reads 'qymcc' ({where}), the example has 'qymc'" in ended.out
+    assert "did you mean" not in ended.out
 
 
 def test_an_unknown_key_in_a_golden_file_is_named_by_its_line(bus: Bus, folder: Folder) -> None:

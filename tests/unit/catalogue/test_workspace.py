@@ -50,7 +50,7 @@ def test_hidden_folders_are_not_read(folder: Folder) -> None:
 
 def test_a_broken_resource_does_not_make_the_references_to_it_dangle(bus: Bus, folder: Folder) -> None:
     folder.replace("population/person.yaml", "nature: state", "nature: stat")
-    assert "1 errors" in bus("validate", folder.path).out
+    assert "1 error," in bus("validate", folder.path).out
 
 
 def test_validate_takes_less_than_a_second_with_the_start_of_python() -> None:
