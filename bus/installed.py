@@ -10,12 +10,16 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from bus.catalogue.load import did_you_mean, keys_at
 from bus.errors import ConfigError, WrongUseError
 from bus.spi import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
 
     from bus.spi import Adapter
 
@@ -65,14 +69,34 @@ def make_adapter(kind: str, name: str, file: Path | None, environment: Mapping[s
     try:
         config = chosen.config_model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        told, close = _told(chosen.config_model, error.errors(include_input=False, include_url=False))
         raise ConfigError(
-            f"{field}: {first['msg']}",
+            told,
             where=f"configuration of adapter {name}" + (f", {file}" if file else ""),
-            fix=f"bus adapter spec {kind} shows every field; {prefix}{field.upper()} sets this one",
+            fix=f"{close}bus adapter spec {kind} shows every field; {prefix}<FIELD> in the environment sets one",
         ) from None
     return chosen(name, config)
+
+
+def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> tuple[str, str]:
+    """What is wrong with a configuration, never with a value of it, and what an unknown field may have meant.
+
+    A misspelt field is unknown, and the one that was meant is missing: the first tells of the second.
+    """
+    told, meant = [], []
+    for error in sorted(errors, key=lambda error: error["type"] != "extra_forbidden"):
+        *path, last = error["loc"] or ("",)
+        field = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            told.append(f"no field is called {field}")
+            meant.append(did_you_mean(str(last), keys_at(model, path)))
+        elif error["type"] == "missing":
+            told.append(f"{field} is missing")
+        else:
+            message = error["msg"].removeprefix("Value error, ")
+            told.append(f"{field}: {message}" if field else message)
+    close = next(filter(None, meant), "")
+    return "; ".join(told), f"{close} " if close else ""
 
 
 def _file_values(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import difflib
 import io
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -155,7 +156,7 @@ def model_finding(document: Document, model: type[BaseModel], detail: ErrorDetai
     path = detail["loc"]
     name = ".".join(str(part) for part in path)
     if detail["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
+        known = keys_at(model, path[:-1])
         fix = did_you_mean(str(path[-1]), known) or _one_of(known)
         return Finding(f"unknown key {name!r}", document.where(path), fix)
     if detail["type"] == "missing":
@@ -190,7 +191,7 @@ def _way_out(detail: ErrorDetails) -> str:
     return fix
 
 
-def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that a mapping at a path of the model may have."""
     current: list[Any] = [model]
     for part in path:
@@ -205,7 +206,7 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
             if part in {name, field.alias}:
                 yield field.annotation
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is dict:
+    if origin in {dict, Mapping}:
         yield arguments[1]
     elif origin is tuple:
         yield arguments[0]
@@ -217,7 +218,7 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) not in {dict, tuple}:
+    elif get_origin(annotation) not in {dict, Mapping, tuple}:
         for argument in get_args(annotation):
             yield from _models(argument)
 
