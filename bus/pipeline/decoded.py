@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bus.errors import SchemaNotFoundError
-from bus.pipeline.codec import BadRecordError, UnknownSchemaError
+from bus.pipeline.codec import UnknownSchemaError
+from bus.pipeline.writer_schema import BadRecordError
 from bus.wire import BadFrameError, schema_id
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ from bus import wire
 from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
-from bus.pipeline.codec import BadRecordError, UnencodableError, UnknownSchemaError, decoder
+from bus.pipeline.codec import UnencodableError, UnknownSchemaError, decoder
 from bus.pipeline.dlq import dead_letter, reject_headers
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.open_rejects import Entry, Verdict
 from bus.pipeline.record import Output, places
 from bus.pipeline.reject import Reject
+from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
     from bus.pipeline.codec import Decoders

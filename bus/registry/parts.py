@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bus.registry.schema import Schema
 
 MAX_PARTS: Final = 10_000
-"""What the bus's workers take (`bus.pipeline.codec.MOST_PARTS`); 3 kB of text can spell out to 100,000 parts."""
+"""What workers take (`bus.pipeline.writer_schema.MOST_PARTS`); 3 kB of text can spell out to 100,000 parts."""
 
 
 def refuse_too_many_parts(schema: Schema) -> None:

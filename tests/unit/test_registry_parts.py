@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bus.pipeline import codec
+from bus.pipeline import codec, writer_schema
 from bus.registry import parts
 from bus.registry.changes import Changes
 from bus.registry.faults import RefusedError
@@ -58,12 +58,12 @@ def test_others_are_taken(schema: dict[str, Any]) -> None:
 def test_it_counts_as_the_workers_do() -> None:
     hundred = record("H", *["int"] * 99)
     full = record("Full", hundred, *["H"] * 98, ["null", record("L", *["long"] * 98)])
-    assert parts.MAX_PARTS == codec.MOST_PARTS
+    assert parts.MAX_PARTS == writer_schema.MOST_PARTS
     assert registered(full) == 1
     codec.decoder(full)
 
     full["fields"].append({"name": "one", "type": "int"})
     with pytest.raises(RefusedError, match="parts"):
         registered(full)
-    with pytest.raises(codec.BadRecordError, match="parts"):
+    with pytest.raises(writer_schema.BadRecordError, match="parts"):
         codec.decoder(full)

@@ -8,6 +8,7 @@ Whatever the interpreter gives up is the reference's, which stays the specificat
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,16 +17,16 @@ from fastavro import parse_schema
 from bus.catalogue.avro_type import AvroType, field_types
 from bus.catalogue.pattern import longest_text
 from bus.pipeline import avro_source
-from bus.pipeline.codec import parsed_writer
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
 from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node
 from bus.pipeline.native.pattern import Item, simple_ways
 from bus.pipeline.reject import RejectedError
+from bus.pipeline.writer_schema import parsed_writer
 from bus.wire import frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bus.catalogue.codelist import CodeList
     from bus.catalogue.dataset import Dataset
@@ -147,7 +148,7 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
     """
     if dataset.spec.scope is not None:
         raise NotNativeError("a scope")
-    try:
+    with _only_native():
         change = inlined(parsed_writer(writer)[0])
         target = inlined(parse_schema(entity.spec.avro))
         fields = {field["name"]: field["type"] for field in change["fields"]}
@@ -167,10 +168,6 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
             key_instructions=tuple(places[name] for name in entity.spec.key),
             **_rules(mapping, types, places),
         )
-    except NotNativeError:
-        raise
-    except Exception as error:  # noqa: BLE001  what cannot be compiled, the reference refuses record by record
-        raise NotNativeError(f"{type(error).__name__}: {error}") from None
 
 
 def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
@@ -189,7 +186,7 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
     Raises:
         NotNativeError: it has something that only the reference knows.
     """
-    try:
+    with _only_native():
         source = _Source.of(inlined(parsed_writer(writer)[0]), field_types(writer))
         target = inlined(parse_schema(output))
         return Program(
@@ -198,10 +195,6 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
             row=node(source.row),
             instructions=tuple(_shown(field, view, hides, source) for field in target["fields"]),
         )
-    except NotNativeError:
-        raise
-    except Exception as error:  # noqa: BLE001  as above
-        raise NotNativeError(f"{type(error).__name__}: {error}") from None
 
 
 def compile_fields_program(writer_id: int, writer: dict[str, Any]) -> Program:
@@ -210,11 +203,18 @@ def compile_fields_program(writer_id: int, writer: dict[str, Any]) -> Program:
     Raises:
         NotNativeError: they have something that only the reference knows.
     """
-    try:
+    with _only_native():
         return Program(head=frame(writer_id), frame=b"", row=node(inlined(parsed_writer(writer)[0])), instructions=())
+
+
+@contextmanager
+def _only_native() -> Iterator[None]:
+    """What cannot be compiled, for whatever reason, is the reference's: it refuses record by record."""
+    try:
+        yield
     except NotNativeError:
         raise
-    except Exception as error:  # noqa: BLE001  as above
+    except Exception as error:  # noqa: BLE001  as said
         raise NotNativeError(f"{type(error).__name__}: {error}") from None
 
 
@@ -223,8 +223,8 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
     name = field["name"]
     declared = source.declared(name)
     null_at = node(field["type"]).null_at
-    present = b"" if null_at < 0 else bytes([2 * (1 - null_at)])
-    absent = None if null_at < 0 else bytes([2 * null_at])
+    present = _branch(1 - null_at) if null_at >= 0 else b""
+    absent = _branch(null_at) if null_at >= 0 else None
     slots = (source.slots[name],)
     if name in view.spec.masks:
         if node(declared).kind != "text" or node(field["type"]).kind != "text":
@@ -248,7 +248,7 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
         least, most = _bounds(field["type"])
         return Instruction("copy", slots, present, absent, null_at, least=least, most=most)
     show = (lambda value: None if value is None else hide(value)) if hide else (lambda value: value)
-    write = avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
+    write = _field_writer(field)
     call = _call(name, (name,), source, lambda row: show(row[name]), write)
     return Instruction("call", slots, present, absent, null_at, call)
 
@@ -271,9 +271,7 @@ def _bounds(declared: Any) -> tuple[int, int]:
 
 
 def _symbols(declared: Any) -> Any:
-    if isinstance(declared, list):
-        declared = next(branch for branch in declared if branch != "null")
-    return declared.get("symbols")
+    return _some(declared).get("symbols")
 
 
 def _row_of(change: dict[str, Any]) -> dict[str, Any]:
@@ -320,7 +318,7 @@ def _instruction(
     codelists: Mapping[str, CodeList],
 ) -> Instruction:
     name = field["name"]
-    write = avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
+    write = _field_writer(field)
     null_at = node(field["type"]).null_at
     rule = mapping.spec.fields.get(name)
     if rule is None:
@@ -331,7 +329,7 @@ def _instruction(
         return Instruction("constant", present=write({name: make({})}), target_null_at=null_at)
     common: dict[str, Any] = {
         "slots": tuple(source.slots[each] for each in rule.sources),
-        "present": b"" if null_at < 0 else bytes([2 * (1 - null_at)]),
+        "present": _branch(1 - null_at) if null_at >= 0 else b"",
         "absent": _absent(name, rule, target, write),
         "target_null_at": null_at,
         "call": _call(name, rule.sources, source, make, write),
@@ -389,9 +387,23 @@ def _is_copy(rule: FieldRule, source: Any, target: Any, source_type: AvroType, t
 
 
 def _encoding(declared: Any) -> tuple[str, str]:
-    if isinstance(declared, list):
-        declared = next(branch for branch in declared if branch != "null")
+    declared = _some(declared)
     return declared["type"], declared.get("logicalType", "")
+
+
+def _some(declared: Any) -> Any:
+    """The type of a value that is there: of an optional one, the branch that is not null."""
+    return next(branch for branch in declared if branch != "null") if isinstance(declared, list) else declared
+
+
+def _branch(place: int) -> bytes:
+    """What stands before the value of a union of two."""
+    return bytes([2 * place])
+
+
+def _field_writer(field: dict[str, Any]) -> Callable[[dict[str, Any]], bytes]:
+    """Encodes a field that stands in a row."""
+    return avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
 
 
 def _is_clean(rule: FieldRule, source: Node, target: AvroType) -> bool:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.pipeline.codec import BadRecordError, Decoders, UnencodableError, UnknownSchemaError, decoder, encoder
+from bus.pipeline.codec import Decoders, UnencodableError, UnknownSchemaError, decoder, encoder
 from bus.pipeline.envelope import envelope_schema, row_schema
+from bus.pipeline.writer_schema import BadRecordError
 from bus.wire import frame
 
 ROW = {

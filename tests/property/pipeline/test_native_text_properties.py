@@ -17,7 +17,7 @@ from bus.catalogue.view import Mask
 from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
-from bus.pipeline.codec import BadRecordError, decoder, encoder
+from bus.pipeline.codec import decoder, encoder
 from bus.pipeline.mapping.check_digits import (
     CREDIT_ALPHABET,
     credit_check_digit,
@@ -33,6 +33,7 @@ from bus.pipeline.native.pattern import simple_ways
 from bus.pipeline.native.program import Instruction, Program
 from bus.pipeline.record import one_by_one
 from bus.pipeline.reject import RejectedError
+from bus.pipeline.writer_schema import BadRecordError
 from bus.wire import frame
 from tests.property.pipeline.native_mappings import Raw
 from tests.property.pipeline.native_rules import PATTERNS

@@ -10,11 +10,12 @@ import pytest
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.kafka.partitions import partition_of
-from bus.pipeline.codec import BadRecordError, Decoders, UnknownSchemaError, decoder, encoder
+from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.mapping.mask import compile_key, pseudonym
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
+from bus.pipeline.writer_schema import BadRecordError
 from bus.wire import CloudEvent, Headers, frame
 from tests.stages import fetched, through
 

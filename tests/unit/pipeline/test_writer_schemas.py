@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from bus.pipeline.codec import MOST_PARTS, BadRecordError, Decoders, decoder, encoder
+from bus.pipeline.codec import Decoders, decoder, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.native.program import compile_fields_program, compile_mapping_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput, Normalise
 from bus.pipeline.open_rejects import OpenRejects
+from bus.pipeline.writer_schema import MOST_PARTS, BadRecordError
 from bus.wire import frame
 from tests.property.pipeline.native_mappings import RAW, Raw, entity_of, mapping_of, source_of
 from tests.property.pipeline.native_values import blob, number
