@@ -8,7 +8,7 @@ filtered views is remembered per key (`bus.pipeline.memory`), and written to whe
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,8 +105,13 @@ class Target:
         self.encode = view.encode
         self.key = view.key
 
-    def take(self, records: Records, made: Packing) -> None:
+    def take(self, records: Records, made: Packing, shared: _SharedBodies) -> None:
         """Add the view's records of all these shared ones.
+
+        Args:
+            records: of one partition.
+            made: where they are added.
+            shared: what the views have made of these records so far.
 
         Raises:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
@@ -114,14 +119,14 @@ class Target:
         place, stop = 0, len(records)
         while place < stop:
             if (interpreter := self._interpreter_of(records, place)) is not None:
-                began, place = place, interpreter.take(records, place, stop, made)
+                began, place = place, interpreter.take(records, place, stop, made, shared.of(interpreter))
                 if place > began:
                     continue
             self._add(records[place], made)
             place += 1
 
-    def take_some(self, records: Records, places: list[int], made: Packing) -> None:
-        """Add the view's records of those at these places, and a tombstone where it is ~place, which is below 0.
+    def take_some(self, records: Records, places: list[int], made: Packing, shared: _SharedBodies) -> None:
+        """As `take`, of those at these places; a tombstone where it is ~place, which is below 0.
 
         Raises:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
@@ -130,7 +135,7 @@ class Target:
         while done < len(places):
             place = places[done]
             if place >= 0 and (interpreter := self._interpreter_of(records, place)) is not None:
-                began, done = done, interpreter.take_some(records, places, done, made)
+                began, done = done, interpreter.take_some(records, places, done, made, shared.of(interpreter))
                 if done > began:
                     continue
             self._add(records[max(place, ~place)], made, is_gone=place < 0)
@@ -187,7 +192,45 @@ class Target:
         writer, schema = self._records.writer(frame)
         keeps_partition = self.key is None
         target = native.Target(self.partitions, self.type_header, self.id_suffix, self.key, keeps_partition)
-        return native.interpreter(partial(self._program, writer, schema), target, topic=self.topic, writer=writer)
+        made = native.interpreter(partial(self._program, writer, schema), target, topic=self.topic, writer=writer)
+        if made is not None:
+            made.alike = self._records.alike.setdefault(replace(made.program, frame=b""), _Alike())
+            made.alike.members += 1
+        return made
+
+
+class _Alike:
+    """Interpreters that make the same of a record, but for the frame.
+
+    Attributes:
+        members: how many there are.
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self) -> None:
+        self.members = 0
+
+
+class _SharedBodies:
+    """What views with equal projections make of some records, which is made once.
+
+    Args:
+        records: of one partition.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._bodies: dict[_Alike, native.Bodies] = {}
+
+    def of(self, interpreter: Interpreter) -> native.Bodies | None:
+        """What was made so far by those like this one; None if there is no other."""
+        alike: _Alike = interpreter.alike
+        if alike.members < 2:
+            return None
+        if alike not in self._bodies:
+            self._bodies[alike] = native.Bodies(len(self._records))
+        return self._bodies[alike]
 
 
 @dataclass(slots=True)
@@ -214,6 +257,9 @@ class SharedRecords:
 
     Its methods raise UnknownSchemaError if the writer's schema is not at hand yet, and BadRecordError if a record does
     not decode, which only a foreign writer can cause.
+
+    Attributes:
+        alike: the views' programs, apart from their frames, with what runs the same.
     """
 
     def __init__(self, decoders: Decoders, filtered: frozenset[str]) -> None:
@@ -222,6 +268,7 @@ class SharedRecords:
         self._partly: dict[int, Callable[[bytes], Any]] = {}
         self._extractors: dict[bytes, _Extractor | None] = {}
         self._last: tuple[bytes | None, Any] = (None, None)
+        self.alike: dict[Program, _Alike] = {}
 
     def writer(self, value: bytes) -> tuple[int, dict[str, Any]]:
         """The writer's schema id, and its schema."""
@@ -448,13 +495,14 @@ class _PackedOutputs:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
         """
         made: list[Made] = []
+        shared = _SharedBodies(self._records)
         for target in self._unfiltered:
             packing = Packing(target.topic, target.partitions)
-            target.take(self._records, packing)
+            target.take(self._records, packing, shared)
             made += packing.packed()
         for target, places in self._places.items():
             packing = Packing(target.topic, target.partitions)
-            target.take_some(self._records, places, packing)
+            target.take_some(self._records, places, packing, shared)
             made += packing.packed()
         return made
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from bus.wire import Header
 
 try:
+    from bus.pipeline.native._core import Bodies as Bodies
     from bus.pipeline.native._core import Interpreter as Interpreter
 except ImportError:  # installed from source where there was no compiler
-    Interpreter = None  # type: ignore[assignment,misc]
+    Bodies = Interpreter = None  # type: ignore[assignment,misc]
 
 _log = structlog.get_logger()
 

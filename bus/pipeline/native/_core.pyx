@@ -9,7 +9,7 @@ was given: every read is checked against their end.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
@@ -340,14 +340,64 @@ cdef bytes header(tuple given):
     return counted(given[0].encode()) + counted(given[1])
 
 
+cdef struct Extent:
+    int64_t place, size
+
+
+cdef class Bodies:
+    """What was made of some records, without frames: programs that are the same but for the frame make it once.
+
+    Args:
+        count: of the records.
+    """
+
+    cdef Extent* _extents        # of each record; no size where nothing was made yet
+    cdef Py_ssize_t _count
+    cdef uint8_t* _bytes
+    cdef int64_t _room, _used
+
+    def __cinit__(self, Py_ssize_t count):
+        self._count = count
+        self._room = 4096
+        self._extents = <Extent*>calloc(count + 1, sizeof(Extent))
+        self._bytes = <uint8_t*>malloc(self._room)
+        if not (self._extents and self._bytes):
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self._extents)
+        free(self._bytes)
+
+    cdef int keep(self, Py_ssize_t record, Bytes body, int64_t size) except -1:
+        cdef int64_t room = self._room
+        cdef uint8_t* larger
+        while self._used + size > room:
+            room *= 2
+        if room > self._room:
+            larger = <uint8_t*>realloc(self._bytes, room)
+            if larger == NULL:
+                raise MemoryError
+            self._bytes, self._room = larger, room
+        memcpy(self._bytes + self._used, body, size)
+        self._extents[record].place, self._extents[record].size = self._used, size
+        self._used += size
+        return 0
+
+
 cdef class Interpreter:
     """A program, ready to run. Not for two threads at once: it has one buffer.
 
     Args:
         program: a `bus.pipeline.native.program.Program`.
         target: a `bus.pipeline.native.Target`, where its records go; None for `convert` alone.
+
+    Attributes:
+        program: as given.
+        alike: the caller's, to find those that make the same.
     """
 
+    cdef readonly object program
+    cdef public object alike
     cdef Node* _nodes
     cdef int* _children
     cdef Slot* _slots
@@ -378,6 +428,7 @@ cdef class Interpreter:
     cdef int64_t _told_room
 
     def __cinit__(self, program, target=None):
+        self.program = program
         self._room = 4096
         self._out = <uint8_t*>malloc(self._room)
         self._told_room = 1024
@@ -481,39 +532,49 @@ cdef class Interpreter:
                 self._items[i].allowed[code >> 3] |= 1 << (code & 7)
             self._items[i].least, self._items[i].most = least, most
 
-    def take(self, Records records, Py_ssize_t place, Py_ssize_t stop, Packing made):
+    def take(self, Records records, Py_ssize_t place, Py_ssize_t stop, Packing made, Bodies bodies=None):
         """Finish records, one after the other; the place of the first that it gives up, or where it was to stop.
 
         Args:
             records: of one partition.
             place, stop: of the first of them, and of the first that is not to be taken any more.
             made: where what becomes of them is added.
+            bodies: of the records, shared by programs that are the same but for the frame; None for a program alone.
         """
-        if not 0 <= place <= stop <= records._count:
+        if not 0 <= place <= stop <= records._count or (bodies is not None and bodies._count != records._count):
             raise IndexError(place)
-        while place < stop and self._take(records, place, made):
+        while place < stop and self._take(records, place, made, bodies):
             place += 1
         return place
 
-    def take_some(self, Records records, list places, Py_ssize_t first, Packing made):
+    def take_some(self, Records records, list places, Py_ssize_t first, Packing made, Bodies bodies=None):
         """As `take`, of records at these places, from the first of them on that is said; how many of them are done.
 
         A place below 0 is given up.
         """
         cdef Py_ssize_t i = first, place
+        if bodies is not None and bodies._count != records._count:
+            raise IndexError(first)
         while i < len(places):
             place = places[i]
-            if not 0 <= place < records._count or not self._take(records, place, made):
+            if not 0 <= place < records._count or not self._take(records, place, made, bodies):
                 break
             i += 1
         return i
 
-    cdef bint _take(self, Records records, Py_ssize_t place, Packing made):
+    cdef bint _take(self, Records records, Py_ssize_t place, Packing made, Bodies bodies):
         """Finish a record; False gives it up."""
         cdef Entry* entry = &records._entries[place]
         cdef int finding = DELETED
-        if entry.value != NULL or self._envelope_fields != 0 or entry.key == NULL:
+        if bodies is not None and bodies._extents[place].size:
+            self._used = 5
+            self._write(bodies._bytes + bodies._extents[place].place, bodies._extents[place].size)
+            memcpy(self._out, PyBytes_AS_STRING(self._frame), 5)
+            finding = FINISHED
+        elif entry.value != NULL or self._envelope_fields != 0 or entry.key == NULL:
             finding = self._find(entry.key, entry.key_size, entry.value, entry.value_size)
+            if bodies is not None and finding == FINISHED:
+                bodies.keep(place, self._out + 5, self._used - 5)
         return finding != GIVEN_UP and self._put(entry, finding == FINISHED, records.partition, made)
 
     cdef bint _put(self, Entry* entry, bint is_there, int partition, Packing made):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
 from bus.pipeline.memory import Memory
 from bus.pipeline.native.program import compile_view_program
 from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
-from bus.wire import frame
+from bus.wire import FRAME_BYTES, frame
 from tests.property.pipeline.native_values import LEAVES, containers, mostly, named, optional
 
 if TYPE_CHECKING:
+    from bus.pipeline.native.program import Program
     from tests.property.pipeline.native_values import Encoded
 
-WRITER, VIEW_ID = 1, 9
+WRITER, VIEW_ID, TWIN_ID = 1, 9, 300
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Shown:
     """Views of an entity.
 
     Attributes:
-        views: of it; the first has no filter.
+        views: of it; the first has no filter, some show the same as another.
         decoders: of its records.
         entity: its Avro schema.
         bodies: encoded records.
@@ -114,7 +115,24 @@ def _shown(draw: st.DrawFn, entity: dict[str, Any], writer: dict[str, Any], bodi
     decoders.add(WRITER, writer)
     filters = [None, *[Predicate(field="f0", eq="王伟")] * draw(st.integers(0, 2))]
     views = [_view(draw, f"v{place}", entity, rows) for place, rows in enumerate(filters)]
-    return Shown(views, decoders, entity, bodies)
+    return Shown([*views, *(_twin(view) for view in views if draw(st.booleans()))], decoders, entity, bodies)
+
+
+def _twin(view: ViewOutput) -> ViewOutput:
+    """Another view that shows the same of the same records."""
+    assert view.program is not None
+    compiled = view.program
+
+    def program(writer_id: int, writer: dict[str, Any]) -> Program:
+        return replace(compiled(writer_id, writer), frame=frame(TWIN_ID))
+
+    def encode(record: Any) -> bytes:
+        return frame(TWIN_ID) + view.encode(record)[FRAME_BYTES:]
+
+    topic, kind = view.topic.replace("view.", "view.twin_"), b"c.e.v2"
+    return replace(
+        view, topic=topic, topic_id=topic, partitions=2, event_type=kind, revision=2, encode=encode, program=program
+    )
 
 
 def _view(draw: st.DrawFn, name: str, entity: dict[str, Any], rows: Predicate | None) -> ViewOutput:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from bus.pipeline.route import PartitionRouter
 
 
-def _routed(router: PartitionRouter, record: Raw) -> Any:
-    """What becomes of a record, or what is wrong with it."""
+def _routed(router: PartitionRouter, records: list[Raw]) -> Any:
+    """What becomes of records, or what is wrong with one."""
     try:
-        return through(router.live, [record])
+        return through(router.live, records)
     except Exception as error:  # noqa: BLE001  projections meet values of older schemas, and may raise anything
         return type(error), str(error)
 
@@ -43,7 +43,13 @@ def _hold_records(some: Shown, data: st.DataObject) -> None:
         bodies = [body, *(damage(body) for damage in data.draw(st.lists(damages(), max_size=4)))]
         for offset, each in enumerate(bodies):
             record = Raw(key, value(each), offset, [("ce_id", b"1")], "shared.c.e", 3)
-            assert _routed(native, record) == _routed(reference, record)
+            assert _routed(native, [record]) == _routed(reference, [record])
+    some_keys = data.draw(st.lists(st.sampled_from([b"k", b"l", b"m"]), max_size=9))
+    records = [
+        Raw(key, value(data.draw(some.bodies)) if data.draw(st.booleans()) else None, 100 + place, [], "shared.c.e", 3)
+        for place, key in enumerate(some_keys)
+    ]
+    assert _routed(native, records) == _routed(reference, records)
 
 
 @needs_native
