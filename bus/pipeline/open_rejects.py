@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bus import wire
@@ -88,14 +89,19 @@ class Entry:
 
     def encode(self) -> bytes:
         """JSON; no value of the change."""
-        told = {"offset": self.offset, "time": self.time, "rejects": [each.told() for each in self.verdicts]}
-        return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        return f'{{"offset":{self.offset},"time":{self.time},"rejects":{_told(self.verdicts)}}}'.encode()
 
     @classmethod
     def decode(cls, value: bytes) -> Entry:
         """The inverse of `encode`."""
         told = json.loads(value)
         return cls(told["offset"], told["time"], tuple(Verdict(**each) for each in told["rejects"]))
+
+
+@lru_cache(maxsize=1024)
+def _told(verdicts: tuple[Verdict, ...]) -> str:
+    """Verdicts in JSON: the same few come again and again."""
+    return json.dumps([each.told() for each in verdicts], ensure_ascii=False, separators=(",", ":"))
 
 
 class StateKey(NamedTuple):
@@ -152,6 +158,7 @@ class OpenRejects:
         """Remember these entries of keys of an input partition; the records that keep them."""
         opened = self.entries[place]
         dataset = place[0].removeprefix("raw.")
+        topic, prefix = wire.rejects_topic(department_of(dataset)), StateKey(dataset, place[1], b"").encode()
         made = []
         for key, entry in changes.items():
             value = entry.encode()
@@ -159,16 +166,13 @@ class OpenRejects:
                 opened[key] = value
             else:
                 opened.pop(key, None)
-            made.append(self._output(dataset, StateKey(dataset, place[1], key).encode(), value))
+            made.append(Output(topic, self.lane, prefix + key, value, []))
         return made
 
     def answered(self, dataset: str, command: str, answer: bytes) -> Output:
         """Remember how far a command is carried out; the record that keeps it."""
         self.answers[command] = answer
-        return self._output(dataset, RESERVED + command.encode(), answer)
-
-    def _output(self, dataset: str, key: bytes, value: bytes) -> Output:
-        return Output(wire.rejects_topic(department_of(dataset)), self.lane, key, value, [])
+        return Output(wire.rejects_topic(department_of(dataset)), self.lane, RESERVED + command.encode(), answer, [])
 
 
 async def recall(connection: Connection, lane: int, places: Iterable[Place]) -> OpenRejects:
