@@ -113,12 +113,16 @@ class DatasetNormaliser:
     def _normalised_whole(self, records: Records) -> tuple[list[Made], dict[int, Reject]]:
         """The compiled code goes as far as it knows its way; then comes a record for the reference, and so on."""
         made = Packing(self._output.topic, self._output.partitions)
-        rejects = {}
+        rejects: dict[int, Reject] = {}
         place = 0
         while place < len(records):
             writer = self._writers.get(int.from_bytes(records.frame(place), "big"))
-            if writer is not None and writer.interpreter is not None:
-                began, place = place, writer.interpreter.take(records, place, len(records), made)
+            if writer is not None and (interpreter := writer.interpreter) is not None:
+                began, place = place, interpreter.take(records, place, len(records), made)
+                if interpreter.broken is not None and place < len(records):
+                    rejects[place] = interpreter.broken
+                    place += 1
+                    continue
                 if place > began:
                     continue
             output = self(records[place])

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What the compiled code shares: numbers as they are written, records fetched, records to be sent."""
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 ctypedef const uint8_t* Bytes
@@ -58,6 +59,7 @@ cdef struct Entry:       # a record that was fetched
     Bytes end
 
 
+@cython.final
 cdef class Records:
     cdef object _memory  # what keeps the bytes alive
     cdef Entry* _entries
@@ -69,6 +71,7 @@ cdef class Records:
     cdef _made(self, Entry* entry)
 
 
+@cython.final
 cdef class Packed:
     cdef readonly str topic
     cdef readonly int partition
@@ -82,6 +85,7 @@ cdef class Packed:
     cdef lay_out(self, Entry* entries)
 
 
+@cython.final
 cdef class Packing:
     cdef readonly str topic
     cdef list _parts

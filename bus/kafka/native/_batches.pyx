@@ -7,6 +7,7 @@ Source: Kafka's documentation, "Record Batch" and "Record": https://kafka.apache
 from collections.abc import Sequence
 from typing import NamedTuple
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
@@ -78,6 +79,7 @@ def check_batch(bytes batch not None):
         raise DamagedBatchError("its offset, which the checksum is not about, is none")
 
 
+@cython.final
 cdef class Records:
     """Records of one partition, in their order. A record becomes an object when somebody looks at it."""
 
@@ -297,6 +299,7 @@ cdef Py_ssize_t lay_out(Bytes p, Bytes end, Bytes head, int64_t count, int64_t f
     return found if p == end else -1
 
 
+@cython.final
 cdef class Packed:
     """Records to be sent to one partition, ready but for their places in a batch.
 
@@ -409,6 +412,7 @@ cdef class Packed:
             )
 
 
+@cython.final
 cdef class Packing:
     """Records to be sent to one topic, by partition.
 
@@ -450,6 +454,7 @@ cdef inline uint8_t* write_bytes(uint8_t* out, Bytes content, int64_t size) noex
     return out + size
 
 
+@cython.final
 cdef class BatchBuilder:
     """A record batch that is made of records as they are; for `AIOKafkaProducer.send_batch`.
 
@@ -550,16 +555,12 @@ cdef class BatchBuilder:
         return self._built
 
     cdef bytes _made(self):
-        cdef bytes made, records = self._bytes[HEAD_BYTES : self._used]
+        cdef bytes made = None
         cdef uint8_t* head
         if self._attributes & 7:
-            compressed = self._compress(self._attributes & 7, records)
-            if len(compressed) < len(records):
-                records = compressed
-            else:  # it would be larger than the broker need take
-                self._attributes &= ~7
-        made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + PyBytes_GET_SIZE(records))
-        memcpy(PyBytes_AS_STRING(made) + HEAD_BYTES, PyBytes_AS_STRING(records), PyBytes_GET_SIZE(records))
+            made = self._compressed()
+        if made is None:
+            made = PyBytes_FromStringAndSize(<const char*>self._bytes, self._used)
         free(self._bytes)
         self._bytes = NULL
         head = <uint8_t*>PyBytes_AS_STRING(made)
@@ -577,3 +578,12 @@ cdef class BatchBuilder:
         put_number(head + 57, self._count, 4)
         put_number(head + 17, google_crc32c.value(made[CHECKED_FROM:]), 4)
         return made
+
+    cdef bytes _compressed(self):
+        """The batch with its records compressed; None if that were larger than the broker need take."""
+        cdef bytes records = self._bytes[HEAD_BYTES : self._used]
+        compressed = self._compress(self._attributes & 7, records)
+        if len(compressed) < len(records):
+            return self._bytes[:HEAD_BYTES] + compressed
+        self._attributes &= ~7
+        return None

@@ -36,7 +36,7 @@ def is_built() -> bool:
 
 def is_used() -> bool:
     """Whether records go through the compiled code."""
-    return is_built() and not BY_REFERENCE.items() <= os.environ.items()
+    return is_built() and os.environ.get(CODEC) != BY_REFERENCE[CODEC]
 
 
 def tell_path() -> None:

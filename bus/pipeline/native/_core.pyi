@@ -3,6 +3,7 @@ from typing import Any
 from bus.kafka.native import Packing, Records
 from bus.pipeline.native import Target
 from bus.pipeline.native.program import Program
+from bus.pipeline.reject import Reject
 
 class Bodies:
     def __init__(self, count: int) -> None: ...
@@ -10,6 +11,7 @@ class Bodies:
 class Interpreter:
     program: Program
     alike: Any
+    broken: Reject | None
     def __init__(self, program: Program, target: Target | None = None) -> None: ...
     def convert(self, key: bytes, value: bytes) -> bytes | None: ...
     def take(self, records: Records, place: int, stop: int, made: Packing, bodies: Bodies | None = None) -> int: ...

@@ -7,6 +7,7 @@ the reference, byte for byte; tests/property holds the two against each other. I
 was given: every read is checked against their end.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -17,6 +18,7 @@ from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport murmur2
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
+from bus.pipeline.reject import Reject
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
 
 cdef int64_t MAX_BYTES = MAX_RECORD_BYTES
@@ -66,9 +68,13 @@ cdef struct Instruction:
     int slot
     int steps            # of a text: bits of `_STEPS`
     int check
+    int rank             # of those that a record breaks, the one with the lowest is told
     int64_t shortest, longest, pattern_longest, least, most
     int64_t keep_start, keep_end, hidden  # of a mask; `hidden` 0 hides as many characters as there were
     int first_way, ways  # of a pattern: its alternatives in `_ways`
+    Bytes present        # what stands before a value, or is all of a constant; NULL gives the record up
+    Bytes absent         # what is written where there is none; NULL gives the record up
+    int64_t present_size, absent_size
 
 cdef struct Way:
     int first, items
@@ -98,10 +104,16 @@ cdef bint is_utf8(Bytes p, Bytes end, bint* is_ascii) noexcept nogil:
                 p += 8
                 continue
         lead = p[0]
-        p += 1
         if lead < 0x80:
+            p += 1
             continue
         is_ascii[0] = False
+        if 0xE1 <= lead <= 0xEC:  # most of what is not ASCII, ideographs among it
+            if end - p < 3 or p[1] & 0xC0 != 0x80 or p[2] & 0xC0 != 0x80:
+                return False
+            p += 3
+            continue
+        p += 1
         low, high = 0x80, 0xBF
         if 0xC2 <= lead <= 0xDF:
             more = 1
@@ -344,6 +356,7 @@ cdef struct Extent:
     int64_t place, size
 
 
+@cython.final
 cdef class Bodies:
     """What was made of some records, without frames: programs that are the same but for the frame make it once.
 
@@ -384,6 +397,7 @@ cdef class Bodies:
         return 0
 
 
+@cython.final
 cdef class Interpreter:
     """A program, ready to run. Not for two threads at once: it has one buffer.
 
@@ -394,10 +408,12 @@ cdef class Interpreter:
     Attributes:
         program: as given.
         alike: the caller's, to find those that make the same.
+        broken: the reference's verdict on the record that was given up last; None if the reference has to look at it.
     """
 
     cdef readonly object program
     cdef public object alike
+    cdef readonly object broken
     cdef Node* _nodes
     cdef int* _children
     cdef Slot* _slots
@@ -417,7 +433,7 @@ cdef class Interpreter:
     cdef int _birth_id, _birth_date, _sex_id, _sex
     cdef bytes _head
     cdef bytes _frame
-    cdef list _present, _absent, _calls, _memos, _call_slots, _fills
+    cdef list _texts, _calls, _memos, _call_slots, _fills
     cdef uint8_t* _out
     cdef int64_t _room, _used
     cdef object _key_of
@@ -497,13 +513,18 @@ cdef class Interpreter:
         if not (self._instructions and self._spans and self._target_null_at):
             raise MemoryError
         memset(self._instructions, 0, max(1, count) * sizeof(Instruction))
-        self._present, self._absent = [], []
+        self._texts = []
         self._calls, self._memos, self._call_slots, self._fills = [], [], [], []
         for i, each in enumerate(program.instructions):
             made = &self._instructions[i]
             self._target_null_at[i] = each.target_null_at
-            self._present.append(each.present)
-            self._absent.append(each.absent)
+            self._texts += (each.present, each.absent)
+            made.present, made.present_size = NULL, 0
+            made.absent, made.absent_size = NULL, 0
+            if each.present is not None:
+                made.present, made.present_size = <Bytes>PyBytes_AS_STRING(each.present), len(each.present)
+            if each.absent is not None:
+                made.absent, made.absent_size = <Bytes>PyBytes_AS_STRING(each.absent), len(each.absent)
             self._calls.append(each.call)
             self._memos.append(Memo() if each.memo else None)
             self._call_slots.append(each.slots)
@@ -513,6 +534,7 @@ cdef class Interpreter:
             made.least, made.most = each.least, each.most
             made.steps = sum(_STEPS[step] for step in set(each.steps))
             made.check = _CHECKS[each.check]
+            made.rank = each.rank
             made.shortest, made.longest = each.shortest, each.longest
             made.pattern_longest = each.pattern_longest
             made.keep_start, made.keep_end, made.hidden = each.keep_start, each.keep_end, each.hidden
@@ -562,10 +584,11 @@ cdef class Interpreter:
             i += 1
         return i
 
-    cdef bint _take(self, Records records, Py_ssize_t place, Packing made, Bodies bodies):
+    cdef bint _take(self, Records records, Py_ssize_t place, Packing made, Bodies bodies) except -1:
         """Finish a record; False gives it up."""
         cdef Entry* entry = &records._entries[place]
         cdef int finding = DELETED
+        self.broken = None
         if bodies is not None and bodies._extents[place].size:
             self._used = 5
             self._write(bodies._bytes + bodies._extents[place].place, bodies._extents[place].size)
@@ -577,7 +600,7 @@ cdef class Interpreter:
                 bodies.keep(place, self._out + 5, self._used - 5)
         return finding != GIVEN_UP and self._put(entry, finding == FINISHED, records.partition, made)
 
-    cdef bint _put(self, Entry* entry, bint is_there, int partition, Packing made):
+    cdef bint _put(self, Entry* entry, bint is_there, int partition, Packing made) except -1:
         """Add what a record became: its value, or a tombstone; False gives it up."""
         cdef Bytes key = entry.key
         cdef int64_t key_size = entry.key_size, size = self._used if is_there else 0, told
@@ -668,6 +691,7 @@ cdef class Interpreter:
             key: of the record; looked at by programs with a key's field.
             value: of the record.
         """
+        self.broken = None
         if key is None or value is None:
             return None
         if FINISHED != self._find(
@@ -680,7 +704,7 @@ cdef class Interpreter:
         """What a record is; what is made of it stands in `_out`."""
         cdef Bytes p = value
         cdef Slot* slot
-        cdef int i, finding
+        cdef int i, finding, rank = 0
         if key == NULL or value == NULL or value_size < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
             return GIVEN_UP
         finding = self._read_change(p + 5, p + value_size)
@@ -696,12 +720,25 @@ cdef class Interpreter:
         self._used = 5
         for i in range(self._instruction_count):
             self._spans[i] = self._used
+            if self.broken is not None and self._instructions[i].rank > rank:
+                continue
             if not self._run(i):
-                return GIVEN_UP
+                self.broken = self._verdict(i)
+                if self.broken is None:
+                    return GIVEN_UP
+                rank = self._instructions[i].rank
+        if self.broken is not None:
+            return GIVEN_UP
         self._spans[self._instruction_count] = self._used
         return FINISHED if self._agrees() else GIVEN_UP
 
-    cdef bint _is_published(self, Bytes key, int64_t key_size):
+    cdef _verdict(self, int i):
+        """Why the reference does not accept a field, if that is all there is to say of it; else None."""
+        cdef object call = self._calls[i]
+        made = None if call is None else call(self._taken(self._call_slots[i]))
+        return made if isinstance(made, Reject) else None
+
+    cdef bint _is_published(self, Bytes key, int64_t key_size) except -1:
         """Whether the key of a deleted row, which is in the slots unless there was none, passes its rules."""
         cdef bint is_ascii
         cdef int i
@@ -846,24 +883,24 @@ cdef class Interpreter:
                         return False
                 left -= 1
 
-    cdef bint _run(self, int i):
+    cdef bint _run(self, int i) except -1:
         """Write a field of the output; False gives the record up."""
         cdef Instruction* made = &self._instructions[i]
         cdef Slot* slot
         if made.operation == CONSTANT:
-            return self._append(self._present[i])
+            return self._write(made.present, made.present_size)
         if made.operation == CALL:
             return self._call(i)
         slot = &self._slots[made.slot]
         if slot.is_null:
-            return self._append(self._absent[i])
+            return self._write(made.absent, made.absent_size)
         if made.operation == COPY:
             return self._copy(i, made, slot)
         if made.operation == MASK:
             return self._mask(i, made, slot)
         return self._clean(i, made, slot)
 
-    cdef bint _reserve(self, int64_t more):
+    cdef bint _reserve(self, int64_t more) except -1:
         cdef int64_t room = self._room
         cdef uint8_t* larger
         if self._used + more <= room:
@@ -876,22 +913,24 @@ cdef class Interpreter:
         self._out, self._room = larger, room
         return True
 
-    cdef bint _append(self, bytes made):
-        """Write bytes; None gives the record up."""
-        return made is not None and self._write(<Bytes>PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
-
-    cdef bint _write(self, Bytes made, int64_t size):
+    cdef bint _write(self, Bytes made, int64_t size) except -1:
+        """Write bytes; NULL gives the record up."""
+        if made == NULL:
+            return False
         self._reserve(size)
-        memcpy(self._out + self._used, made, size)
+        if size == 1:
+            self._out[self._used] = made[0]
+        else:
+            memcpy(self._out + self._used, made, size)
         self._used += size
         return True
 
-    cdef bint _copy(self, int i, Instruction* made, Slot* slot):
+    cdef bint _copy(self, int i, Instruction* made, Slot* slot) except -1:
         cdef int kind = self._nodes[self._children[self._row_first + made.slot]].kind
         cdef uint8_t* out
         if kind == NUMBER and not made.least <= slot.number <= made.most:
             return False
-        self._append(self._present[i])
+        self._write(made.present, made.present_size)
         self._reserve(slot.size + 10)
         out = self._out + self._used
         if kind == NUMBER or kind == ENUM:
@@ -904,14 +943,14 @@ cdef class Interpreter:
         self._used = out - self._out
         return True
 
-    cdef bint _clean(self, int i, Instruction* made, Slot* slot):
+    cdef bint _clean(self, int i, Instruction* made, Slot* slot) except -1:
         """A text through its steps and checks."""
         cdef uint8_t* begin
         cdef uint8_t* end
         cdef int64_t characters, place
         cdef uint8_t[10] length
         cdef int length_size
-        self._append(self._present[i])
+        self._write(made.present, made.present_size)
         self._reserve(slot.size + 20)
         # The text is written behind room for its length, whose own size is known only once the text is.
         begin = self._out + self._used + 10
@@ -931,12 +970,14 @@ cdef class Interpreter:
                     begin += 1
             if begin == end:
                 self._used = self._spans[i]
-                return self._append(self._absent[i])
-        characters = length_of(begin, end, slot.is_ascii)
-        if not made.shortest <= characters <= made.longest:
-            return False
-        if made.ways and (characters > made.pattern_longest or not self._matches(made, begin, end)):
-            return False
+                return self._write(made.absent, made.absent_size)
+        # Counted only where it may matter: what is not empty has one character at least, and no more than bytes.
+        if begin == end or made.shortest > 1 or end - begin > made.longest or made.ways:
+            characters = length_of(begin, end, slot.is_ascii)
+            if not made.shortest <= characters <= made.longest:
+                return False
+            if made.ways and (characters > made.pattern_longest or not self._matches(made, begin, end)):
+                return False
         if made.check == CITIZEN_ID and not is_citizen_id(begin, end - begin):
             return False
         if made.check == CREDIT_CODE and not is_credit_code(begin, end - begin):
@@ -949,7 +990,7 @@ cdef class Interpreter:
         self._used = place + (end - begin)
         return True
 
-    cdef bint _mask(self, int i, Instruction* made, Slot* slot):
+    cdef bint _mask(self, int i, Instruction* made, Slot* slot) except -1:
         """A text with its middle hidden; see `bus.pipeline.mapping.mask`."""
         cdef bytes fill = self._fills[i]
         cdef int64_t characters = length_of(slot.text, slot.text + slot.size, slot.is_ascii)
@@ -962,7 +1003,7 @@ cdef class Interpreter:
         else:
             hidden = characters
         hidden = made.hidden if made.hidden else min(hidden, MOST_FILLED)
-        self._append(self._present[i])
+        self._write(made.present, made.present_size)
         self._reserve(head + tail + hidden * fill_size + 10)
         out = write_number(self._out + self._used, head + tail + hidden * fill_size)
         memcpy(out, slot.text, head)
@@ -984,7 +1025,7 @@ cdef class Interpreter:
                 return True
         return False
 
-    cdef bint _call(self, int i):
+    cdef bint _call(self, int i) except -1:
         """Let the reference make the field out of its sources; what repeats is remembered."""
         cdef tuple slots = self._call_slots[i]
         cdef Memo memo = self._memos[i]
@@ -1000,10 +1041,13 @@ cdef class Interpreter:
             known = memo.find(start, size, &known_size)
             if known != NULL:
                 return self._write(known, known_size)
-        made = self._calls[i](PyBytes_FromStringAndSize(<const char*>start, size) if taken is None else taken)
-        if memo is not None and made is not None:
+        called = self._calls[i](PyBytes_FromStringAndSize(<const char*>start, size) if taken is None else taken)
+        if type(called) is not bytes:
+            return False
+        made = called
+        if memo is not None:
             memo.keep(start, size, <Bytes>PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
-        return self._append(made)
+        return self._write(<Bytes>PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
 
     cdef bytes _taken(self, tuple slots):
         """The encoded fields, one after the other."""
@@ -1019,14 +1063,20 @@ cdef class Interpreter:
     cdef bint _agrees(self) noexcept:
         """The rules over several fields; see `bus.pipeline.mapping.cross_rule`."""
         cdef Slot number, other
-        if self._birth_id >= 0 and self._made(self._birth_id, &number, True) and is_citizen_id(number.text, number.size):
+        if self._birth_id >= 0 and self._is_id(self._birth_id, &number):
             if self._made(self._birth_date, &other, False) and other.number != days_of(number.text + 6):
                 return False
-        if self._sex_id >= 0 and self._made(self._sex_id, &number, True) and is_citizen_id(number.text, number.size):
+        if self._sex_id >= 0 and self._is_id(self._sex_id, &number):
             if self._made(self._sex, &other, True) and other.size == 1:
                 if other.text[0] == (50 if number.text[16] & 1 else 49):
                     return False
         return True
+
+    cdef bint _is_id(self, int i, Slot* number) noexcept:
+        """Whether a field of the output is a citizen's id; where its own rule says so it is not checked again."""
+        if not self._made(i, number, True):
+            return False
+        return self._instructions[i].check == CITIZEN_ID or is_citizen_id(number.text, number.size)
 
     cdef bint _made(self, int i, Slot* found, bint is_text) noexcept:
         """A field of the output; False if it is null."""

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 ctypedef const uint8_t* Bytes
 
@@ -11,6 +12,7 @@ cdef struct Remembered:
     uint8_t* content     # the key, then what was made of it; NULL in a place that is free
 
 
+@cython.final
 cdef class Memo:
     cdef Remembered* _places
     cdef int64_t _room, _count, _bytes

@@ -21,7 +21,7 @@ from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
 from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node
 from bus.pipeline.native.pattern import Item, simple_ways
-from bus.pipeline.reject import RejectedError
+from bus.pipeline.reject import Reject, RejectedError
 from bus.pipeline.writer_schema import parsed_writer
 from bus.wire import frame
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from bus.pipeline.mapping.mask import Pseudonyms
 
 
-Call = Callable[[bytes], bytes | None]
-"""From encoded source fields to an encoded field, by the reference; None if it does not accept them."""
+Call = Callable[[bytes], bytes | Reject | None]
+"""From encoded source fields to an encoded field, by the reference; its verdict if it does not accept them, None if it
+would have to look at the whole record."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
 _MOST_MASKED: Final = 1_000_000
@@ -59,7 +60,8 @@ class Instruction:
         present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
         absent: the whole field where the source has no value; None if the record is then rejected.
         target_null_at: as of a node.
-        call: makes the whole field out of its encoded sources; None if the reference does not accept them.
+        rank: its place in the reference's order: of several fields that break a rule, the first is told.
+        call: makes the whole field out of its encoded sources; asked, too, why a field is refused. See `Call`.
         memo: what the call made is remembered: its values repeat.
         least, most: of a copied number.
         steps: of a text, in any order: nfkc, trim, upper, lower.
@@ -79,6 +81,7 @@ class Instruction:
     target_null_at: int = -1
     call: Call | None = None
     memo: bool = False
+    rank: int = 0
     least: int = 0
     most: int = 0
     steps: tuple[str, ...] = ()
@@ -332,6 +335,7 @@ def _instruction(
         "present": _branch(1 - null_at) if null_at >= 0 else b"",
         "absent": _absent(name, rule, target, write),
         "target_null_at": null_at,
+        "rank": list(mapping.spec.fields).index(name),
         "call": _call(name, rule.sources, source, make, write),
         "memo": bool(rule.codes or rule.date) or _repeats(source, rule),
     }
@@ -367,9 +371,11 @@ def _call(
     fields = [{"name": each, "type": source.declared(each)} for each in sources]
     read = avro_source.reader({"type": "record", "name": "some", "fields": fields}, 0)
 
-    def call(taken: bytes) -> bytes | None:
+    def call(taken: bytes) -> bytes | Reject | None:
         try:
             return write({name: make(read(taken))})
+        except RejectedError as rejected:
+            return rejected.reject
         except Exception:  # noqa: BLE001  the reference meets it again, and says what it is
             return None
 

@@ -187,7 +187,8 @@ def worlds(draw: st.DrawFn) -> World:
     for place in containers_at:
         declared, encoded = draw(containers(f"C{len(columns)}"))
         columns.insert(place, Column(f"c{len(columns)}", "container", declared, encoded))
-    return _world(columns, [column.name for column in keys], targets, rules, cross)
+    in_any_order = dict(draw(st.permutations(list(rules.items()))))
+    return _world(columns, [column.name for column in keys], targets, in_any_order, cross)
 
 
 def _key_column(draw: st.DrawFn, name: str) -> Column:

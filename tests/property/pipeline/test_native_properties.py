@@ -115,6 +115,41 @@ def test_clean_people_are_finished_without_the_reference() -> None:
 
 
 @needs_native
+@pytest.mark.parametrize(
+    ("broken", "field", "rule"),
+    [
+        ({"csrq": "20260230"}, "birth_date", "date"),
+        ({"xb": "?"}, "sex", "codes"),
+        ({"csrq": None, "xb": "?"}, "sex", "codes"),
+        ({"lxdh": "1", "xm": " "}, "full_name", "required"),
+        ({"xm": "名" * 101}, "full_name", "max_length"),
+        ({"lxdh": "1"}, "phone", "pattern"),
+        ({"sfzh": "110105194912310020", "lxdh": "1"}, "id_number", "gb11643"),
+    ],
+)
+def test_of_the_rules_that_a_row_breaks_the_first_of_the_mapping_is_told(
+    broken: dict[str, Any], field: str, rule: str
+) -> None:
+    interpreter, encode = _person()
+    event = next(event for _, event in events.changes(100, events.DEMO_ROW) if event["op"] == "u")
+    row = event["after"] | broken
+    assert interpreter.convert(row["sfzh"].encode(), encode(event | {"after": row})) is None
+    assert interpreter.broken is not None
+    assert (interpreter.broken.field, interpreter.broken.rule) == (field, rule)
+
+
+@needs_native
+def test_what_is_no_matter_of_one_field_has_no_verdict() -> None:
+    interpreter, encode = _person()
+    key, event = next(each for each in events.changes(100, events.DEMO_ROW) if each[1]["op"] == "u")
+    disagreeing = event | {"after": event["after"] | {"csrq": "19491231"}}
+    damaged = encode(event) + b"x"
+    for each, value in ((key, encode(disagreeing)), (key, damaged), (b"another's", encode(event))):
+        assert interpreter.convert(each, value) is None
+        assert interpreter.broken is None
+
+
+@needs_native
 def test_a_row_under_a_key_of_the_same_length_is_given_up() -> None:
     interpreter, encode = _person()
     key, event = next(events.changes(1, events.DEMO_ROW))
