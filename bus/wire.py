@@ -146,8 +146,12 @@ def decode_key(key: bytes, fields: int) -> list[str]:
 
 def record_size(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> int:
     """Bytes of a record, without its framing."""
-    told = sum(len(name.encode()) + len(content or b"") for name, content in headers)
-    return len(key or b"") + len(value or b"") + told
+    size = len(key or b"") + len(value or b"")
+    for name, content in headers:
+        size += len(name) if name.isascii() else len(name.encode())
+        if content is not None:
+            size += len(content)
+    return size
 
 
 def is_too_large(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> bool:

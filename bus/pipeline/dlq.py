@@ -51,6 +51,8 @@ def dead_letter(
         headers: of the original.
         told: see `reject_headers`.
     """
+    if wire.record_size(key, original, [*headers, *told]) <= wire.MAX_SENT_BYTES:
+        return Output(wire.dlq_topic(dataset), 0, key, original, [*headers, *told])
     sizes = {"value": len(original or b""), "headers": wire.record_size(None, None, headers), "key": len(key or b"")}
     room = wire.MAX_SENT_BYTES - wire.record_size(None, None, told)
     made = [*told]
