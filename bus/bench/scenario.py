@@ -44,7 +44,7 @@ COPIES: Final = {
 REFERENCE: Final = ", reference"
 COPIED: Final = "bench.copied"
 HOPS: Final = ("bench.hop.0", "bench.hop.1", "bench.hop.2")
-AT_REST: Final = 0.05
+AT_REST: Final = 0.15
 """Of a core: a worker that takes less has nothing to do."""
 
 

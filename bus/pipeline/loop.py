@@ -60,6 +60,11 @@ REST_SECONDS: Final = 0.01
 """Shortest time from a commit to the next transaction: one begun while the broker still writes the markers of the last
 is told to come again after 20 ms."""
 
+UNDER_WAY: Final = 4
+LONGEST_SLOW_PACE_SECONDS: Final = 0.12
+"""The pace of a lane whose transactions take long: so many times as long, up to a limit. Where broker and worker are at
+the end of their strength, each transaction less makes all others faster."""
+
 PACE_SECONDS_PER_BATCH: Final = 0.003
 LONGEST_PACE_SECONDS: Final = 1.0
 """The pace of a lane whose transactions write to many topics: each adds so much, up to a limit."""
@@ -264,8 +269,10 @@ class LaneLoop:
                 polled = await _polled(lane.consumer, SCAN_POLL_MS if filling or redrive else POLL_MS)
                 if polled:
                     async with self._shared.large_steps if _taken(polled) > MAX_RECORDS else nullcontext():
+                        began = time.monotonic()
                         taken, batches = await self._step(lane, polled)
-                    await self._pace(waiting_since, len(lane.positions), taken, batches)
+                    took = time.monotonic() - began
+                    await self._pace(waiting_since, len(lane.positions), taken, batches, took)
                     waiting_since = time.monotonic()
                 elif time.monotonic() >= recommit_at:
                     await self._recommit(lane)
@@ -383,10 +390,11 @@ class LaneLoop:
             schema = None
         self._shared.decoders.add(schema_id, schema)
 
-    async def _pace(self, waiting_since: float, inputs: int, taken: int, batches: int) -> None:
-        """Wait for more records where that makes transactions fewer; longer, the more each reads from or writes to."""
-        pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
-        enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
+    async def _pace(self, waiting_since: float, inputs: int, taken: int, batches: int, took: float) -> None:
+        """Wait for more records where that makes transactions fewer; longer, the more each takes, reads or writes."""
+        slow = min(took * UNDER_WAY, LONGEST_SLOW_PACE_SECONDS)
+        pace = max(slow, min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS))
+        enough = MAX_RECORDS // 4 if pace in (PACE_SECONDS, slow) else MAX_RECORDS
         if taken < enough:
             pace = max(pace, _quiet_pace(inputs))
             await asyncio.sleep(max(REST_SECONDS, waiting_since + pace - time.monotonic()))
