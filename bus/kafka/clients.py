@@ -240,6 +240,12 @@ def fetch_together(consumer: AIOKafkaConsumer) -> None:
     consumer._fetcher._prefetch_backoff = TAKEN_WITHIN_SECONDS  # noqa: SLF001  no argument of a consumer sets it
 
 
+def fetch_at_most(consumer: AIOKafkaConsumer, size: int) -> None:
+    """Let a started consumer ask for so many bytes at once, of all partitions together, from its next fetch on."""
+    consumer._fetcher._fetch_max_bytes = size  # noqa: SLF001  an argument of a consumer, which is set once
+    consumer._fetcher._max_partition_fetch_bytes = size  # noqa: SLF001  likewise
+
+
 def refuse_group(consumer: AIOKafkaConsumer) -> None:
     """See that a consumer may join its group; before records are asked for, aiokafka tells of that nowhere.
 

@@ -124,6 +124,11 @@ class FetchedBatch:
         count: int = _INT32(self._content, 57)[0]
         return max(0, count)
 
+    @property
+    def size(self) -> int:
+        """Bytes that it was fetched with."""
+        return len(self._content)
+
     def records(self) -> native.Records:
         """Its records; an `UnreadRecord` where what its writer sent is none."""
         of_batch = native.Records.of_batch

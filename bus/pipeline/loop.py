@@ -24,6 +24,7 @@ from bus.pipeline import native, transaction
 from bus.pipeline.batch import OutputBatch
 from bus.pipeline.codec import UnknownSchemaError
 from bus.pipeline.counts import WorkerCounts
+from bus.pipeline.fetch_budget import FetchBudget
 from bus.pipeline.normalise import Normalise
 from bus.pipeline.open_rejects import recall
 from bus.pipeline.redrive import LaneRedrives
@@ -83,9 +84,9 @@ WHOLE_TURN: Final = 1_000
 LARGE_STEPS: Final = 2
 
 FETCH_BYTES: Final = 3 * 1024 * 1024
-"""What a lane fetches at once, and with that its largest transaction; each lane holds twice that at most. A larger
-transaction costs less CPU for each record (measured: 4 MB an eighth less than 2, 6 MB a fifth) and more memory (20 MB
-for each of the fetch). 3 lies between, not measured beside them."""
+"""What a lane fetches at once at most, and with that its largest transaction, if there are few that are behind: see
+`FetchBudget`. A larger transaction costs less CPU for each record (measured: 4 MB an eighth less than 2, 6 MB a fifth)
+and more memory (20 MB for each of the fetch). 3 lies between, not measured beside them."""
 
 ROUTED_FETCH_BYTES: Final = 2 * 1024 * 1024
 """As `FETCH_BYTES`, of a lane that routes: its outputs are several times what it takes."""
@@ -142,6 +143,7 @@ class Shared:
         look_again: sees to it that the lanes' work knows which topics there are; asked when one seems to be gone.
         counts: what the process has done; read by health and metrics.
         commands: what is asked of lanes now, by commands; never older than the lanes' work.
+        fetch_budget: what the lanes fetch at once.
         large_steps: the lanes that take a large transaction at the same time: while one waits for the broker another
             computes, and of more only their memory would be noticed.
     """
@@ -152,6 +154,7 @@ class Shared:
     look_again: Callable[[], Awaitable[None]]
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     commands: Callable[[], Sequence[Redrive]] = tuple
+    fetch_budget: FetchBudget = field(default_factory=FetchBudget)
     large_steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_STEPS))
 
 
@@ -234,13 +237,18 @@ class LaneLoop:
         async with clients.started(producer, self._connection):
             work = self._work()
             inputs = work.inputs
-            settings = _fetching(len(inputs)) | _batches(FETCH_BYTES if work.normalisers else ROUTED_FETCH_BYTES)
+            settings = _fetching(len(inputs)) | (record_batches.fetching() if _in_batches() else {})
             consumer = clients.consumer(self._connection, group_id=self.lane.group, **settings)
             async with clients.started(consumer, self._connection):
                 clients.fetch_together(consumer)
+                clients.fetch_at_most(consumer, self._shared.fetch_budget.least)
                 positions = await self._positions(consumer, inputs)
-                opened = _Opened(producer, consumer, positions)
-                await self._consume(opened)
+                most_bytes = FETCH_BYTES if work.normalisers else ROUTED_FETCH_BYTES
+                opened = _Opened(producer, consumer, positions, most_bytes, self._shared.fetch_budget.least)
+                try:
+                    await self._consume(opened)
+                finally:
+                    self._shared.fetch_budget.leave(self.lane.transactional_id)
 
     async def _positions(self, consumer: Any, inputs: frozenset[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Assign the inputs, at their committed offsets."""
@@ -266,7 +274,7 @@ class LaneLoop:
                     await self._adopt(lane, work)
                 filling = lane.routing is not None and lane.routing.is_filling
                 redrive = lane.redrives.pending(commands, time.time()) if lane.redrives and commands else None
-                polled = await _polled(lane.consumer, SCAN_POLL_MS if filling or redrive else POLL_MS)
+                polled = await self._poll(lane, SCAN_POLL_MS if filling or redrive else POLL_MS)
                 if polled:
                     async with self._shared.large_steps if _taken(polled) > MAX_RECORDS else nullcontext():
                         began = time.monotonic()
@@ -286,6 +294,17 @@ class LaneLoop:
             for part in (lane.routing, lane.redrives):
                 if part is not None:
                     await part.close()
+
+    async def _poll(self, lane: _Opened, timeout_ms: int) -> Polled:
+        """The next records; and as much is asked for at once, from the next fetch on, as there is for this lane."""
+        polled = await _polled(lane.consumer, timeout_ms)
+        asked = self._shared.fetch_budget.next(
+            self.lane.transactional_id, _fetched_bytes(polled), lane.asked_bytes, lane.most_bytes
+        )
+        if asked != lane.asked_bytes:
+            clients.fetch_at_most(lane.consumer, asked)
+            lane.asked_bytes = asked
+        return polled
 
     async def _adopt(self, lane: _Opened, work: Work) -> None:
         """Do this work from now on."""
@@ -392,11 +411,11 @@ class LaneLoop:
 
     async def _pace(self, waiting_since: float, inputs: int, taken: int, batches: int, took: float) -> None:
         """Wait for more records where that makes transactions fewer; longer, the more each takes, reads or writes."""
-        slow = min(took * UNDER_WAY, LONGEST_SLOW_PACE_SECONDS)
-        pace = max(slow, min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS))
-        enough = MAX_RECORDS // 4 if pace in (PACE_SECONDS, slow) else MAX_RECORDS
+        pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
+        enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
         if taken < enough:
-            pace = max(pace, _quiet_pace(inputs))
+            slow = min(took * UNDER_WAY, LONGEST_SLOW_PACE_SECONDS)
+            pace = max(pace, slow, _quiet_pace(inputs))
             await asyncio.sleep(max(REST_SECONDS, waiting_since + pace - time.monotonic()))
 
     async def _recommit(self, lane: _Opened) -> None:
@@ -417,6 +436,8 @@ class _Opened:
 
     Attributes:
         positions: input partition → offset up to which its records are taken through the stage, and committed.
+        most_bytes: that it has a use for at once.
+        asked_bytes: that its consumer asks for at once.
         stage: what is done with records.
         most_topics: how many topics one batch may write to.
         routing: of a lane that routes.
@@ -426,6 +447,8 @@ class _Opened:
     producer: Any
     consumer: Any
     positions: dict[tuple[str, int], int]
+    most_bytes: int
+    asked_bytes: int
     stage: Stage = _no_outputs
     most_topics: int = 0
     routing: Routing | None = None
@@ -480,16 +503,15 @@ def _by_batch(place: Any, fetched: list[Any]) -> list[Any]:
     return fetched if record_batches.IS_USABLE else [Records.of(place.topic, place.partition, fetched)]
 
 
-def _batches(fetch_bytes: int) -> dict[str, Any]:
-    """How a lane's consumer fetches them, so much at once."""
-    if not _in_batches():
-        return {}
-    return record_batches.fetching() | {"fetch_max_bytes": fetch_bytes, "max_partition_fetch_bytes": fetch_bytes}
-
-
 def _taken(polled: Polled) -> int:
     """Records that were polled."""
     return sum(len(records) for fetched in polled.values() for records in fetched)
+
+
+def _fetched_bytes(polled: Polled) -> int:
+    """Bytes of the batches that were polled; of records that came without them none are counted."""
+    every = (each for fetched in polled.values() for each in fetched)
+    return sum(each.size for each in every if isinstance(each, record_batches.FetchedBatch))
 
 
 async def _turn(some: Sequence[InputRecord]) -> None:

@@ -1073,10 +1073,8 @@ cdef class Interpreter:
         return True
 
     cdef bint _is_id(self, int i, Slot* number) noexcept:
-        """Whether a field of the output is a citizen's id; where its own rule says so it is not checked again."""
-        if not self._made(i, number, True):
-            return False
-        return self._instructions[i].check == CITIZEN_ID or is_citizen_id(number.text, number.size)
+        """Whether a field of the output is a citizen's id. The check of its rule says nothing of a default."""
+        return self._made(i, number, True) and is_citizen_id(number.text, number.size)
 
     cdef bint _made(self, int i, Slot* found, bint is_text) noexcept:
         """A field of the output; False if it is null."""

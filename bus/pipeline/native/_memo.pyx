@@ -36,6 +36,7 @@ cdef inline uint32_t hash_of(Bytes key, int64_t size) noexcept nogil:
             key += 8
         word = eight(end - 8)
     h = (h ^ word) * _MIX
+    h = (h ^ h >> 32) * _MIX  # so that the last bytes of a key, too, reach those bits that say its place
     return <uint32_t>(h >> 32)
 
 

@@ -214,6 +214,8 @@ def _with_person(
     rules["birth"]["date"] = ["YYYYMMDD"]
     if draw(st.booleans()):
         rules["id"]["check"] = "gb11643"
+    if draw(st.integers(0, 2)) == 2:  # which no check is about
+        rules["id"]["default"] = draw(st.sampled_from(["x", "110105194912310021", "11010519491231002X"]))
     return [
         {"rule": "birth_date_agrees_with_id", "id": "id", "birth_date": "birth"},
         {"rule": "sex_agrees_with_id", "id": "id", "sex": "sex"},
