@@ -231,6 +231,7 @@ class ViewHealth(Judged):
         freshness_seconds: everything that the sources committed up to so long ago is in the view.
         latency_seconds: from the newest record's commit at the source to its being in the view.
         filled: share of the records from before the view was made that are in it, 0.0 to 1.0.
+        unrouted: why workers route nothing to it; empty if they do.
         promise_seconds: the longest promise of the datasets that feed it.
         others: as of `DatasetHealth`.
     """
@@ -249,6 +250,7 @@ class ViewHealth(Judged):
     latency_seconds: float | None = None
     newest: float | None = None
     filled: float = 1.0
+    unrouted: str = ""
     promise_seconds: float = 0.0
 
 

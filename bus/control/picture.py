@@ -348,10 +348,11 @@ class _Picture:
 
     def _view(self, view: View, entity: EntityHealth, promises: Mapping[str, float]) -> ViewHealth:
         topic = wire.view_topic(view.name, view.spec.revision)
-        filled = self._filled(topic)
+        unrouted = self._unrouted(topic)
+        filled = 0.0 if unrouted else self._filled(topic)
         promise = max((promises.get(each, 0.0) for each in entity.datasets), default=0.0)
         late = judge_freshness(f"view {topic}", entity.freshness_seconds, max(promise, FINEST_SECONDS), "")
-        own = judge_view(topic, filled, exists=bool(self._seen.extents.of(topic)))
+        own = judge_view(topic, filled, exists=bool(self._seen.extents.of(topic)), unrouted=unrouted)
         return ViewHealth(
             name=view.name,
             revision=view.spec.revision,
@@ -362,10 +363,15 @@ class _Picture:
             lag=entity.lag,
             freshness_seconds=entity.freshness_seconds,
             filled=filled,
+            unrouted=unrouted[0] if unrouted else "",
             promise_seconds=promise,
             **self._flow(topic),
             **told(worst([own, entity, late])),
         )
+
+    def _unrouted(self, topic: str) -> list[str]:
+        """Why living workers route nothing to a view, and what to do; empty if they do."""
+        return next((each.beat.unrouted[topic] for each in self._alive if topic in each.beat.unrouted), [])
 
     def _filled(self, topic: str) -> float:
         """Share that is filled, as the workers told last: the living ones, or else whoever was there."""

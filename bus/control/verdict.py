@@ -300,8 +300,15 @@ def judge_notices(what: str, notices: Sequence[Finding]) -> Judged:
     )
 
 
-def judge_view(topic: str, filled: float, *, exists: bool) -> Judged:
-    """FAILED without its topic; a view that is being filled is well, and says so."""
+def judge_view(topic: str, filled: float, *, exists: bool, unrouted: Sequence[str] = ()) -> Judged:
+    """FAILED without its topic, or where workers route nothing to it; one that is being filled is well, and says so.
+
+    Args:
+        topic: of the view.
+        filled: share of what was there before it, 0.0 to 1.0.
+        exists: whether there is the topic.
+        unrouted: why workers route nothing to it, and what to do; empty if they do.
+    """
     if not exists:
         return Judged(
             verdict=Verdict.FAILED,
@@ -309,6 +316,10 @@ def judge_view(topic: str, filled: float, *, exists: bool) -> Judged:
             cause=f"{topic} does not exist: nothing is routed to it",
             action="have it made again: bus apply",
         )
+    if unrouted:
+        why, action = unrouted
+        cause = f"nothing is routed to {topic}: {why}"
+        return Judged(verdict=Verdict.FAILED, code="view-unrouted", cause=cause, action=action)
     if filled < 1.0:
         return Judged(code="filling", cause=f"being filled with what was there before it: {filled:.0%}")
     return OK

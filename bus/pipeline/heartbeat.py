@@ -135,6 +135,7 @@ class WorkerBeat(Beat):
         lanes: that it owns.
         failures: lane → what it failed of.
         filling: topic of a view that is being filled → records scanned, records to be scanned, of this worker's lanes.
+        unrouted: topic of a view to which it routes nothing → why, and what to do.
         records, outputs, rejects: since the process began.
     """
 
@@ -142,14 +143,15 @@ class WorkerBeat(Beat):
     lanes: list[int] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     filling: dict[str, list[int]] = field(default_factory=dict)
+    unrouted: dict[str, list[str]] = field(default_factory=dict)
     records: int = 0
     outputs: int = 0
     rejects: int = 0
 
     @property
     def news(self) -> object:
-        """Its state, what it owns and fails of, and how the views are filled."""
-        return self.state, self.lanes, self.failures, self.filling
+        """Its state, what it owns and fails of, how the views are filled, and which are not."""
+        return self.state, self.lanes, self.failures, self.filling, self.unrouted
 
 
 class Heart:

@@ -28,7 +28,7 @@ from bus.pipeline.instruments import of_worker
 from bus.pipeline.lanes import LaneKeeper
 from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
 from bus.pipeline.share_of_time import ShareOfTime
-from bus.pipeline.works import GROUPS, StageWork, stage_works, view_topics
+from bus.pipeline.works import GROUPS, ROUTE, StageWork, Unrouted, stage_works, view_topics
 from bus.process import collect_rarely
 from bus.pseudonym_keys import pseudonym_key
 
@@ -44,8 +44,8 @@ _log = structlog.get_logger()
 FOLLOW_SECONDS: Final = 1.0
 """How often the catalogue is read on."""
 
-MISSING_TOPICS_SECONDS: Final = 5.0
-"""How often topics of views that do not exist are looked for."""
+LOOK_AGAIN_SECONDS: Final = 5.0
+"""How often it is looked for what views lack: their topic, the key of a pseudonym."""
 
 SCAN_SHARE: Final = 0.3
 """Of a worker's time, what filling new views may take (design §3)."""
@@ -94,6 +94,7 @@ class Lanes(Service):
         self.worker = f"{this_host()}/{os.getpid()}"
         self.heart = Heart(settings.kafka, HEALTH_TOPIC, worker_key(self.worker), self.beat)
         self._told = "running"
+        self._unrouted: Unrouted = {}
         self._tasks: list[asyncio.Task[None]] = []
         super().__init__(**kwargs)
 
@@ -133,6 +134,7 @@ class Lanes(Service):
             lanes=self.keeper.lanes,
             failures={str(lane): reason for lane, reason in self.keeper.failures.items()},
             filling=filling,
+            unrouted=dict(self._unrouted),
             records=self.counts.read.total(),
             outputs=self.counts.written.total(),
             rejects=self.counts.rejected.total(),
@@ -162,7 +164,7 @@ class Lanes(Service):
                         await topic.refresh()
             except DependencyError as error:
                 _log.warning("commands not read", error=error.detail)
-                await asyncio.sleep(MISSING_TOPICS_SECONDS)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _look_again(self) -> None:
         """A lane could not write: a topic of it was deleted, of a view that is gone or not. All lanes ask at once."""
@@ -183,7 +185,9 @@ class Lanes(Service):
             topic_ids = await asyncio.to_thread(self._admin.topic_ids, wanted)
             works = await stage_works(catalogue, self._registry, self._decoders, topic_ids, self._pseudonym_key)
             self._work.replace(works, lanes)
-            self._look_at = math.inf if wanted <= topic_ids.keys() else time.monotonic() + MISSING_TOPICS_SECONDS
+            self._unrouted = works[ROUTE].unrouted
+            is_whole = wanted <= topic_ids.keys() and not self._unrouted
+            self._look_at = math.inf if is_whole else time.monotonic() + LOOK_AGAIN_SECONDS
         _log.info("catalogue read", resources=len(self._catalogue.items))
 
     def _pseudonym_key(self, name: str) -> bytes:

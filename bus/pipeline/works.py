@@ -50,6 +50,9 @@ GROUPS: Final = {NORMALISE: topics.NORMALISE_GROUP, ROUTE: topics.ROUTE_GROUP}
 """The stages, and the consumer groups that hold their offsets."""
 
 
+Unrouted = Mapping[str, list[str]]
+"""Topic of a view to which nothing is routed → why, and what to do; but for those that do not exist."""
+
 TopicIds = Mapping[str, str]
 """Name of a view's topic → Kafka's id of it; of those that exist."""
 
@@ -61,11 +64,13 @@ class StageWork:
     Attributes:
         topics: its inputs with their numbers of partitions.
         normalisers, entities: see `Work`.
+        unrouted: see `Unrouted`.
     """
 
     topics: Mapping[str, int]
     normalisers: Normalisers = field(default_factory=dict)
     entities: Mapping[str, EntityViews] = field(default_factory=dict)
+    unrouted: Unrouted = field(default_factory=dict)
 
     def of_lane(self, lane: int, lanes: int) -> Work:
         """The part of one lane."""
@@ -172,9 +177,12 @@ async def _route(
         partial(_routed, catalogue, view, registry, topic_ids, pseudonym_keys) for view in subscribed
     )
     views: dict[str, list[ViewOutput]] = defaultdict(list)
+    unrouted = {}
     for view, output in zip(subscribed, outputs, strict=True):
-        if output is not None:
+        if isinstance(output, ViewOutput):
             views[view.spec.entity].append(output)
+        elif output:
+            unrouted[wire.view_topic(view.name, view.spec.revision)] = output
     entities = {}
     for name, found in views.items():
         entity = catalogue.entities[name]
@@ -183,7 +191,7 @@ async def _route(
         in_order = entity.spec.nature == "event"
         entities[wire.shared_topic(name)] = EntityViews(found, decoders, types, members, in_order=in_order)
     inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
-    return StageWork(inputs, entities=entities)
+    return StageWork(inputs, entities=entities, unrouted=unrouted)
 
 
 async def _routed(
@@ -192,19 +200,20 @@ async def _routed(
     registry: SchemaRegistry,
     topic_ids: TopicIds,
     pseudonym_keys: Callable[[str], bytes],
-) -> ViewOutput | None:
-    """A view as it is routed; None, and the reason in the log, if it cannot be."""
+) -> ViewOutput | list[str]:
+    """A view as it is routed; or why it is not, and what to do, as the log says too; neither without its topic."""
     topic = wire.view_topic(view.name, view.spec.revision)
     if topic not in topic_ids:
         _log.warning("view not routed: its topic does not exist", topic=topic)
-        return None
+        return []
     try:
         return await _view_output(catalogue, view, registry, topic_ids[topic], pseudonym_keys)
     except ConfigError as error:
-        _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail)
+        _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail, fix=error.fix)
+        return [error.detail, error.fix]
     except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
         _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
-    return None
+        return ["it does not fit its entity", "mend the view, raise its revision and run bus apply"]
 
 
 async def _view_output(

@@ -179,6 +179,13 @@ def test_a_view_that_is_being_filled_is_well_and_says_how_far() -> None:
     assert judge_view("view.portal-person.v1", 1.0, exists=False).verdict is Verdict.FAILED
 
 
+def test_a_view_to_which_workers_route_nothing_has_failed_and_says_what_it_lacks() -> None:
+    told = judge_view("view.x.v1", 0.0, exists=True, unrouted=["there is no pseudonym key 'k'", "set K"])
+
+    assert (told.verdict, told.code, told.action) == (Verdict.FAILED, "view-unrouted", "set K")
+    assert told.cause == "nothing is routed to view.x.v1: there is no pseudonym key 'k'"
+
+
 def portal(lag: int, waiting: float | None, unmoved: float) -> ReaderSeen:
     return ReaderSeen(topic="view.x.v1", group="portal", lag=lag, waiting_seconds=waiting, unmoved_seconds=unmoved)
 

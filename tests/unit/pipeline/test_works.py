@@ -13,7 +13,8 @@ from bus.catalogue.actions import PutRecord
 from bus.catalogue.catalogue import Catalogue
 from bus.catalogue.cluster_state import ClusterState
 from bus.catalogue.plan import plan
-from bus.errors import RegistryUnavailableError
+from bus.catalogue.workspace import Workspace, default_workspace
+from bus.errors import ConfigError, RegistryUnavailableError
 from bus.http_server import HttpServer
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import Decoders
@@ -34,7 +35,7 @@ class SlowRegistry:
 
     def __init__(self, refused: str = "nobody's") -> None:
         self._refused = refused
-        self._all_here = asyncio.Barrier(SCHEMAS_AT_ONCE)
+        self.all_here = asyncio.Barrier(SCHEMAS_AT_ONCE)
         self._inside = 0
         self.most_at_once = 0
 
@@ -43,7 +44,7 @@ class SlowRegistry:
             return JSONResponse({}, 500)
         self._inside += 1
         self.most_at_once = max(self.most_at_once, self._inside)
-        await self._all_here.wait()
+        await self.all_here.wait()
         self._inside -= 1
         return JSONResponse({"id": 1})
 
@@ -96,6 +97,30 @@ async def test_a_view_whose_topic_is_not_there_takes_no_other_with_it(catalogue:
         work = await works(catalogue, registry, topic_ids(*there))
 
     assert len(work.entities[shared_topic("population.person")].views) == len(there)
+
+
+async def test_a_view_without_its_pseudonym_key_is_told_with_what_to_do_and_takes_no_other_with_it() -> None:
+    made = plan(Workspace.load(default_workspace()), ClusterState())
+    records = {each.key: each.record.encode() for each in made.actions if isinstance(each, PutRecord)}
+    whole = Catalogue.from_records({key: each for key, each in records.items() if not key.startswith("Mapping/")})
+    topics = {view_topic(view.name, view.spec.revision): view.name for view in whole.subscribed_views()}
+
+    def no_key(name: str) -> bytes:
+        raise ConfigError(f"there is no pseudonym key {name!r}", fix="make one")
+
+    slow = SlowRegistry()
+    slow.all_here = asyncio.Barrier(1)
+    async with slow.open() as registry:
+        work = (await stage_works(whole, registry, Decoders(), topics, no_key))[ROUTE]
+
+    hiding = [view for view in whole.subscribed_views() if view.spec.pseudonyms]
+    assert hiding
+    assert work.unrouted == {
+        view_topic(view.name, view.spec.revision): [f"there is no pseudonym key {name!r}", "make one"]
+        for view in hiding
+        for name in view.spec.pseudonyms.values()
+    }
+    assert sum(len(entity.views) for entity in work.entities.values()) == len(topics) - len(hiding)
 
 
 async def test_a_registry_that_fails_for_one_view_is_told_as_itself(catalogue: Catalogue) -> None:
