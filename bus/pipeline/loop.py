@@ -241,7 +241,8 @@ class LaneLoop:
             consumer = clients.consumer(self._connection, group_id=self.lane.group, **settings)
             async with clients.started(consumer, self._connection):
                 clients.fetch_together(consumer)
-                clients.fetch_at_most(consumer, self._shared.fetch_budget.least)
+                if _in_batches():  # records come bounded by their number
+                    clients.fetch_at_most(consumer, self._shared.fetch_budget.least)
                 positions = await self._positions(consumer, inputs)
                 most_bytes = FETCH_BYTES if work.normalisers else ROUTED_FETCH_BYTES
                 opened = _Opened(producer, consumer, positions, most_bytes, self._shared.fetch_budget.least)
