@@ -27,7 +27,7 @@ def command(bootstrap: str | None, registry_url: str | None, kind: str | None, a
     if kind is not None and kind not in KINDS:
         raise WrongUseError(f"there is no kind {kind!r}", fix=f"one of {', '.join(KINDS)}")
     records = asyncio.run(read_catalogue(settings(bootstrap, registry_url))).records
-    rows = [_row(record) for _, record in sorted(records.items())]
+    rows = [listed(record) for _, record in sorted(records.items())]
     rows = [row for row in rows if kind in (None, row["kind"])]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -41,7 +41,8 @@ def command(bootstrap: str | None, registry_url: str | None, kind: str | None, a
     click.echo(f"{len(rows)} resource(s)")
 
 
-def _row(record: CatalogueRecord) -> dict[str, Any]:
+def listed(record: CatalogueRecord) -> dict[str, Any]:
+    """A resource as the listing shows it."""
     resource = record.resource
     return {
         "kind": resource.kind,
@@ -49,6 +50,17 @@ def _row(record: CatalogueRecord) -> dict[str, Any]:
         "revision": resource.revision_number,
         "managedBy": record.managed_by,
         "generation": record.generation,
-        "state": record.status.get("state", ""),
+        "state": _state(record),
         "title": resource.metadata.title,
     }
+
+
+def _state(record: CatalogueRecord) -> str:
+    """As `bus status` tells it: an active subscription ends by itself with its last day."""
+    from bus.catalogue import clock
+    from bus.catalogue.subscription import ACTIVE, Subscription
+
+    state: str = record.status.get("state", "")
+    resource = record.resource
+    is_over = isinstance(resource, Subscription) and resource.has_ended(clock.now().date())
+    return "ended" if state == ACTIVE and is_over else state

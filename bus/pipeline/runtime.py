@@ -30,6 +30,7 @@ from bus.pipeline.position import Progress
 from bus.pipeline.publication import AdapterCounts, Publication, Published
 from bus.pipeline.read_ahead import ReadAhead
 from bus.pipeline.session import MAX_CHANGES, PublishingSession
+from bus.spi import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -223,6 +224,8 @@ class AdapterRuntime:
             self._session_began = time.monotonic(), self.counts.transactions
             position = None if self._anew else progress.position
             self._anew = False
+            begins = "with a snapshot" if position is None else "where it stood"
+            _log.info("adapter reads", adapter=self._publication.adapter, datasets=names, begins=begins)
             await self._pump(self._adapter.read(names, position), session)
 
     async def _stored_progress(self) -> Progress:
@@ -293,7 +296,15 @@ class AdapterRuntime:
         began = time.perf_counter()
         await session.commit()
         self.counts.took(batches, session.progress, time.perf_counter() - began)
+        self._tell_snapshots(batches)
         return session.progress.position
+
+    def _tell_snapshots(self, batches: Sequence[Batch]) -> None:
+        """Log where a full snapshot has begun or is done: that much is durable then."""
+        for batch in batches:
+            if batch.snapshot is not None:
+                event = "snapshot begins" if batch.snapshot is Snapshot.BEGIN else "snapshot is done"
+                _log.info(event, adapter=self._publication.adapter, datasets=list(batch.datasets))
 
 
 def _unique_at_once(source: SourceDataset, key: tuple[str, ...]) -> bool:
