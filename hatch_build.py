@@ -41,7 +41,8 @@ def compiled(root: Path, folder: Path) -> dict[str, Path]:
 
     extensions = [
         Extension(".".join(source.relative_to(root).with_suffix("").parts), [str(source)], extra_compile_args=["-O3"])
-        for source in sorted((root / "bus").rglob("*.pyx"))
+        for package in ("bus", "adapters")
+        for source in sorted((root / package).rglob("*.pyx"))
     ]
     made = cythonize(extensions, build_dir=str(folder), include_path=[str(root)], quiet=True)
     command = build_ext(Distribution({"ext_modules": made}))

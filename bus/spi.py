@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
 from bus.errors import Finding, Severity, SourceRefusedError, SourceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Batch",
     "Capabilities",
     "Change",
+    "ColumnChanges",
     "Finding",
     "Op",
     "Position",
@@ -202,6 +203,71 @@ class RowChanges(Sequence[Change]):
         return Change(self.dataset, op, before, after, number)
 
 
+class ArrowArrayExportable(Protocol):
+    """What tells an Arrow array to whoever reads it in place (Arrow PyCapsule interface)."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Capsules of its schema and of its buffers."""
+        ...
+
+
+class ColumnChanges(Sequence[Change]):
+    """Changes of one dataset that are told by columns; rows are made of them only where a `Change` is looked at.
+
+    For adapters that read columns: the runtime's compiled code takes the values from where they lie in memory. A change
+    that it does not take from there (a value beyond what its type in the row's schema holds, a row that is null, a
+    column of an unusual type) it takes from `values`, as it does all of them where there is no compiled code. Both must
+    tell the same.
+
+    Args:
+        dataset: see `Change.dataset`.
+        fields: the columns' names.
+        columns: a struct array with a column for each value that a tuple of `RowChanges` holds, in that order. As their
+            columns go texts, booleans, whole numbers of 8 to 64 bits with sign, floats, bytes, dates in days, times of
+            day and moments in microseconds (those with a zone for `timestamp-micros`, those without for
+            `local-timestamp-micros`), decimals of 128 bits of the schema's scale.
+        length: how many changes there are.
+        values: makes the tuples of all of them, see `RowChanges.values`; called once at most.
+        first: see `RowChanges`.
+        op: see `RowChanges`.
+    """
+
+    __slots__ = ("_length", "_rows", "_values", "columns", "dataset", "fields", "first", "op")
+
+    def __init__(  # noqa: PLR0913, PLR0917  a batch is built in one place of an adapter
+        self,
+        dataset: str,
+        fields: tuple[str, ...],
+        columns: ArrowArrayExportable,
+        length: int,
+        values: Callable[[], list[tuple[Any, ...]]],
+        first: int,
+        op: Op | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.fields = fields
+        self.columns = columns
+        self.first = first
+        self.op = op
+        self._length = length
+        self._values = values
+        self._rows: RowChanges | None = None
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Change: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Change]: ...
+    def __getitem__(self, place: int | slice) -> Change | list[Change]:
+        """The change at a place, made anew each time."""
+        if self._rows is None:
+            self._rows = RowChanges(self.dataset, self.fields, self._values(), self.first, self.op)
+        return self._rows[place]
+
+
 @dataclass(slots=True)
 class Rejected(Change):
     """A row that the adapter cannot read as one: it goes to the dead letters, and nothing is said of any key.
@@ -244,6 +310,15 @@ class Batch:
     snapshot: Snapshot | None = None
     datasets: tuple[str, ...] = ()
     schemas: Mapping[str, SourceDataset] = field(default_factory=dict)
+
+    @property
+    def last_row(self) -> int:
+        """Number of the last change in its unit; 0 if there is none."""
+        if not self.changes:
+            return 0
+        if isinstance(self.changes, RowChanges | ColumnChanges):  # which need not be made for it
+            return self.changes.first + len(self.changes) - 1
+        return self.changes[-1].row
 
 
 ConfigT = TypeVar("ConfigT", bound=AdapterConfig)

@@ -43,7 +43,7 @@ prepare() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         need "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     # The environment's scripts hold absolute paths: made for another place or another Python, it is made anew.
-    stamp=".venv/installed-$1-$({ cat "$lock" pyproject.toml hatch_build.py bus/*/native/*.py[xd] && pwd; } | cksum | tr ' ' -)"
+    stamp=".venv/installed-$1-$({ cat "$lock" pyproject.toml hatch_build.py bus/*/native/*.py[xd] adapters/*/native/*.pyx && pwd; } | cksum | tr ' ' -)"
     [ -e "$stamp" ] && [ -x .venv/bin/python ] && return
     [ "$(cat .venv/place 2>/dev/null || pwd)" = "$(pwd)" ] && .venv/bin/python -m pip --version >/dev/null 2>&1 ||
         "$python" -m venv --clear .venv

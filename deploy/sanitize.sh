@@ -13,7 +13,7 @@ cd "$copy"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
 CFLAGS="$sanitize -fsanitize-coverage=trace-pc -fno-omit-frame-pointer -g" LDFLAGS="$sanitize" "$python" hatch_build.py
 cc -shared -fPIC -O2 -o edges.so tests/fuzz/edges.c
-for module in bus/*/native/*.so; do
+for module in bus/*/native/*.so adapters/*/native/*.so; do
     grep -q __asan_report_load "$module" || { echo "$module is not built for the sanitizers" >&2; exit 1; }
 done
 
@@ -29,7 +29,7 @@ import sys
 from bus.kafka.native import _batches
 sys.exit(0 if _batches.__file__.startswith('$copy') else f'{_batches.__file__} is not the copy')"
 run "$python" -m pytest -q --capture=sys -p no:cacheprovider -m "not long" -o timeout=1200 \
-    tests/property/kafka tests/property/pipeline "$@"
+    tests/property/kafka tests/property/pipeline tests/property/test_copy_text_properties.py "$@"
 for target in batch take; do
     run "$python" -m tests.fuzz.fuzzing "$target" "${FUZZ_SECONDS:-600}"
 done

@@ -6,15 +6,20 @@ import atexit
 import functools
 import gc
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
+import nanoarrow
 
 from adapters.files.faults import EngineError, StoppedError, no_room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
+
+    from nanoarrow.c_array import CArray
 
 
 def quoted(name: str) -> str:
@@ -94,14 +99,8 @@ class Engine:
             StoppedError: it was interrupted.
             EngineError: anything else.
         """
-        try:
+        with self._told():
             self._connection.execute(statement)
-        except duckdb.InterruptException:
-            raise StoppedError from None
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise no_room(self.folder.parent, error) from None
-        except duckdb.Error as error:  # its text may hold values
-            raise EngineError(type(error).__name__) from None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a query that has few."""
@@ -110,12 +109,40 @@ class Engine:
 
     def more(self, most: int) -> list[tuple[Any, ...]]:
         """The next rows of the last query."""
-        try:
+        with self._told():
             return self._connection.fetchmany(most)
+
+    def columns(self, statement: str) -> Iterator[CArray]:
+        """The rows of a query as struct arrays, each of a row group of the file at most; see `run`."""
+        with self._told():
+            parts = iter(nanoarrow.ArrayStream(self._connection.sql(statement)))
+        while True:
+            with self._told():
+                part = next(parts, None)
+            if part is None:
+                return
+            yield nanoarrow.c_array(part)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise the engine's errors as ours, without their texts, which may hold values."""
+        try:
+            yield
         except duckdb.InterruptException:
             raise StoppedError from None
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise no_room(self.folder.parent, error) from None
+        except duckdb.Error as error:
+            raise EngineError(type(error).__name__) from None
+        except RuntimeError as error:  # the stream's, which has the engine's error as a text
+            raise self._of_a_stream(str(error)) from None
+
+    def _of_a_stream(self, text: str) -> Exception:
+        if "INTERRUPT Error" in text:
+            return StoppedError()
+        if "IO Error" in text or "Out of Memory Error" in text:
+            return no_room(self.folder.parent, OSError())
+        return EngineError("an error while rows were read")
 
     def number(self, statement: str) -> int:
         """The one number that a query tells."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import nanoarrow
 
 from adapters.files.difference import OP
-from adapters.files.engine import Engine, parquet, quoted
-from adapters.files.rows import RowReader
+from adapters.files.engine import Engine, parquet
+from adapters.files.rows import value_of
 from adapters.files.unit import Kind
-from bus.spi import Batch, Op, Rejected, RowChanges, Snapshot
+from bus.spi import Batch, ColumnChanges, Op, Rejected, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
     from pathlib import Path
+
+    from nanoarrow.c_array import CArray
 
     from adapters.files.config import DatasetConfig
     from adapters.files.unit import Unit
@@ -61,13 +66,19 @@ async def _changes(unit: Unit, folder: Path, config: DatasetConfig) -> AsyncGene
             while some := await asyncio.to_thread(_rejects, lines, unit.dataset, number):
                 number += len(some)
                 yield some
-    read = RowReader(config, (1, len(config.fields) + 1) if unit.changes_file else (0,))
     op = None if unit.changes_file else Op.READ
     with Engine(folder / "reading", MEMORY_MB, ordered=True) as engine:
-        await asyncio.to_thread(lambda: engine.run(_statement(unit, folder, config, engine)))
-        while rows := await asyncio.to_thread(engine.more, ROWS):
-            yield RowChanges(unit.dataset, config.fields, read(rows), number + 1, op)
-            number += len(rows)
+        parts = engine.columns(await asyncio.to_thread(_statement, unit, folder, config, engine))
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            for start in range(0, len(part), ROWS):
+                some = part[start : min(start + ROWS, len(part))]
+                values = partial(_values, some)
+                yield ColumnChanges(unit.dataset, config.fields, some, len(some), values, number + 1, op)
+                number += len(some)
+
+
+def _values(columns: CArray) -> list[tuple[Any, ...]]:
+    return list(nanoarrow.Array(columns).iter_tuples())
 
 
 def _rejects(lines: Iterator[str], dataset: str, number: int) -> list[Change]:
@@ -90,6 +101,7 @@ def _statement(unit: Unit, folder: Path, config: DatasetConfig, engine: Engine) 
     there = {row[0] for row in engine.rows(f"describe select * from {source}")}
     sides = ("o.", "n.") if unit.changes_file else ("",)
     wanted = [side + field for side in sides for field in config.fields]
-    columns = [quoted(name) if name in there else "null" for name in wanted]
+    kinds = [config.kind_of(field) for _ in sides for field in config.fields]
+    columns = [value_of(*each) if each[0] in there else "null" for each in zip(wanted, kinds, strict=True)]
     op = [OP] if unit.changes_file else []
     return f"select {', '.join([*op, *columns])} from {source}"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 from adapters.files.engine import quoted
 from bus.spi import SourceDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from adapters.files.config import DatasetConfig, FieldType
 
 AVRO: Final[dict[str, Any]] = {
@@ -19,13 +16,6 @@ AVRO: Final[dict[str, Any]] = {
     "double": "double",
     "boolean": "boolean",
     "date": {"type": "int", "logicalType": "date"},
-}
-
-READERS: Final[dict[str, Callable[[str], Any]]] = {
-    "long": int,
-    "double": float,
-    "boolean": lambda text: text.lower() in {"true", "1"},
-    "date": dt.date.fromisoformat,
 }
 
 _FORMS: Final = {
@@ -69,30 +59,16 @@ def fault_of(field: str, kind: FieldType) -> str:
     return f"({name} is not null and (not regexp_full_match({name}, '{_FORMS[kind]}') or {cast} is null{beyond}))"
 
 
-class RowReader:
-    """Makes the values that the configuration declares of the engine's texts.
+def value_of(name: str, kind: FieldType) -> str:
+    """SQL for a text's value of a type, where `fault_of` found nothing.
 
     Args:
-        config: of the dataset.
-        starts: where a row begins in a tuple, each of the rows that it has.
+        name: of the column.
+        kind: the type.
     """
-
-    def __init__(self, config: DatasetConfig, starts: Sequence[int]) -> None:
-        kinds = {name: kind for name, kind in config.types.items() if kind != "string"}
-        self._typed = [
-            (start + place, READERS[kinds[name]])
-            for start in starts
-            for place, name in enumerate(config.fields)
-            if name in kinds
-        ]
-
-    def __call__(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """The tuples, with their values."""
-        return [self._read(row) for row in rows] if self._typed else rows
-
-    def _read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        values = list(row)
-        for place, read in self._typed:
-            if (text := values[place]) is not None:
-                values[place] = read(text)
-        return tuple(values)
+    match kind:
+        case "string":
+            return quoted(name)
+        case "boolean":
+            return f"lower({quoted(name)}) in ('true', '1')"
+    return f"cast({quoted(name)} as {_ENGINE_TYPES[kind]})"

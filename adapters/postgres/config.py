@@ -40,6 +40,7 @@ class PostgresConfig(AdapterConfig):
             "password": self.password.get_secret_value() or None,
             "sslmode": self.sslmode,
             "connect_timeout": 10,
+            "client_encoding": "UTF8",  # whatever the database itself keeps its texts in
             # A server that vanished without a word (power, network) is noticed within about 11 s.
             "keepalives_idle": 5,
             "keepalives_interval": 2,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import psycopg
 from psycopg import pq
 
+from adapters.postgres.copy_out import readable
 from adapters.postgres.login import connection_error
 from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
 
@@ -118,7 +119,7 @@ class Replication:
 
     async def _copy_both(self, pgconn: pq.abc.PGconn) -> None:
         while pgconn.is_busy():
-            await _readable(pgconn)
+            await readable(pgconn)
         result = pgconn.get_result()
         if result is None or result.status != pq.ExecStatus.COPY_BOTH:
             raise psycopg.OperationalError((result.error_message if result else b"").decode("utf-8", "replace"))
@@ -139,7 +140,7 @@ class Replication:
                 if turn % TURN == 0:
                     await asyncio.sleep(0)
             elif size == 0:
-                await _readable(pgconn)
+                await readable(pgconn)
             else:
                 result = pgconn.get_result()
                 message = result.error_message.decode("utf-8", "replace") if result else "the stream ended"
@@ -153,15 +154,3 @@ class Replication:
             if pgconn.put_copy_data(message) == 1:
                 pgconn.flush()  # what does not go out now goes with the next one
             await asyncio.sleep(STATUS_SECONDS)
-
-
-async def _readable(pgconn: pq.abc.PGconn) -> None:
-    """Wait for bytes from the server, and take them in."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(pgconn.socket, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(pgconn.socket)
-    pgconn.consume_input()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from adapters.postgres.rows import values_reader
-from bus.spi import Batch, Op, RowChanges, Snapshot
+from adapters.postgres.copy_out import CopiedRows, messages
+from bus.spi import Batch, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from adapters.postgres.tables import Table
+    from bus.spi import Change
 
 ROWS: Final = 1_000
-"""Rows of a batch."""
+"""Rows of a batch, at most."""
 
 
 async def snapshot(
@@ -49,16 +50,11 @@ async def snapshot(
     yield Batch(unit, last=True, time=now, snapshot=Snapshot.END, datasets=names)
 
 
-async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[RowChanges]:
+async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[Sequence[Change]]:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     query = sql.SQL("copy (select {} from {}) to stdout").format(columns, sql.Identifier(table.schema, table.name))
-    read, fields = values_reader(table), tuple(column.avro for column in table.columns)
-    rows: list[tuple[Any, ...]] = []
-    async with connection.cursor() as cursor, cursor.copy(query) as copy:
-        async for texts in copy.rows():
-            rows.append(read(texts))
-            if len(rows) == ROWS:
-                yield RowChanges(table.full_name, fields, rows, number + 1, Op.READ)
-                number, rows = number + ROWS, []
-    if rows:
-        yield RowChanges(table.full_name, fields, rows, number + 1, Op.READ)
+    copied = CopiedRows(table)
+    async with aclosing(messages(connection, query.as_bytes(connection), ROWS)) as arriving:
+        async for rows in arriving:
+            yield copied.changes(rows, number + 1)
+            number += len(rows)

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_DIGITS: Final = 38
+"""Of a decimal that 128 bits hold."""
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -43,10 +46,17 @@ class UnknownLabelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """How a column is written in Avro, and read from PostgreSQL's text."""
+    """How a column is written in Avro, and read from PostgreSQL's text.
+
+    Attributes:
+        schema: the Avro type.
+        read: from the text to what fastavro encodes.
+        kind: what its texts are for compiled code, see `adapters.postgres.native`; empty if it does not read them.
+    """
 
     schema: Any
     read: Callable[[str], Any]
+    kind: str = "text"
 
 
 def avro_name(column: str) -> str:
@@ -90,7 +100,8 @@ def _numeric(modifier: int) -> ColumnType:
             raise ValueError("not a finite number")
         return value.quantize(quantum, context=exact)
 
-    return ColumnType({"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}, read)
+    kind = "decimal" if precision <= MOST_DIGITS else ""
+    return ColumnType({"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}, read, kind)
 
 
 def _enum(kind: PgType, name: str) -> ColumnType:
@@ -115,7 +126,7 @@ def _array(element: ColumnType) -> ColumnType:
         return [_nested(item, read_element) for item in items]
 
     schema = {"type": "array", "items": ["null", element.schema]}
-    return ColumnType(schema, read)
+    return ColumnType(schema, read, "")
 
 
 def _nested(item: Any, read: Callable[[str], Any]) -> Any:
@@ -198,23 +209,23 @@ def _logical(avro: str, logical: str) -> dict[str, str]:
 
 
 _SIMPLE: Final = {
-    "bool": ColumnType("boolean", _bool),
-    "int2": ColumnType("int", int),
-    "int4": ColumnType("int", int),
-    "int8": ColumnType("long", int),
-    "oid": ColumnType("long", int),
-    "float4": ColumnType("float", float),
-    "float8": ColumnType("double", float),
+    "bool": ColumnType("boolean", _bool, "boolean"),
+    "int2": ColumnType("int", int, "number"),
+    "int4": ColumnType("int", int, "number"),
+    "int8": ColumnType("long", int, "number"),
+    "oid": ColumnType("long", int, "number"),
+    "float4": ColumnType("float", float, "real"),
+    "float8": ColumnType("double", float, "real"),
     "text": ColumnType("string", str),
     "varchar": ColumnType("string", str),
     "bpchar": ColumnType("string", str),
     "name": ColumnType("string", str),
-    "uuid": ColumnType(_logical("string", "uuid"), uuid.UUID),
-    "date": ColumnType(_logical("int", "date"), dt.date.fromisoformat),
-    "time": ColumnType(_logical("long", "time-micros"), dt.time.fromisoformat),
-    "timestamp": ColumnType(_logical("long", "local-timestamp-micros"), _timestamp),
-    "timestamptz": ColumnType(_logical("long", "timestamp-micros"), _timestamptz),
+    "uuid": ColumnType(_logical("string", "uuid"), uuid.UUID, "uuid"),
+    "date": ColumnType(_logical("int", "date"), dt.date.fromisoformat, "date"),
+    "time": ColumnType(_logical("long", "time-micros"), dt.time.fromisoformat, "time"),
+    "timestamp": ColumnType(_logical("long", "local-timestamp-micros"), _timestamp, "local moment"),
+    "timestamptz": ColumnType(_logical("long", "timestamp-micros"), _timestamptz, "moment"),
     "json": ColumnType({"type": "string", "pg": "json"}, str),
     "jsonb": ColumnType({"type": "string", "pg": "jsonb"}, str),
-    "bytea": ColumnType("bytes", _bytea),
+    "bytea": ColumnType("bytes", _bytea, "bytes"),
 }

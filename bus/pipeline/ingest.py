@@ -100,7 +100,7 @@ class Ingest:
     def _expanded(self, batch: Batch, done: int) -> Iterator[_Expanded]:
         changes, place = batch.changes, 0
         while place < len(changes):
-            run, place = self._run(changes, place, done)
+            run, place = self._run(batch, place, done)
             yield from run
             if not run and place < len(changes):
                 change, place = changes[place], place + 1
@@ -111,18 +111,18 @@ class Ingest:
                 for keyed in moves.end():
                     yield self.datasets[name], keyed
 
-    def _run(self, changes: Sequence[Change], place: int, done: int) -> tuple[list[_Expanded], int]:
+    def _run(self, batch: Batch, place: int, done: int) -> tuple[Sequence[_Expanded], int]:
         """What compiled code makes of the next changes, and the place of the first that it leaves.
 
-        The last of its records is still to be made: it may be the last one of its unit.
+        The record of a unit's last change is still to be made: it says that it is the last one.
         """
         if self._told is None or not self._plain:
             return [], place
         made: list[Output] = []
-        place = encoding.records(self._plain, self._told, changes, range(place, place + RUN), done, made)
-        if not made:
-            return [], place
-        last = changes[place - 1]
+        place = encoding.records(self._plain, self._told, batch.changes, range(place, place + RUN), done, made)
+        if not made or not batch.last or place < len(batch.changes):
+            return made, place
+        last = batch.changes[place - 1]
         return [*made[:-1], (self.datasets[last.dataset], KeyedChange(last, made[-1].key or b""))], place
 
     def _made(self, expanded: _Expanded, batch: Batch, *, last: bool) -> Output:

@@ -48,7 +48,7 @@ class Progress:
 
     def after(self, batch: Batch) -> Progress:
         """The progress once a batch is durable."""
-        row = batch.changes[-1].row if batch.changes else 0
+        row = batch.last_row
         if self.position is not None and self.position.unit == batch.unit:
             if self.position.complete:  # a unit that comes again after a restart is no less durable for that
                 return self

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bus.pipeline.position import Progress
-from bus.spi import Rejected, RowChanges
+from bus.spi import ColumnChanges, Rejected, RowChanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,8 +80,8 @@ class AdapterCounts:
     def took(self, batches: Sequence[Batch], progress: Progress, seconds: float) -> None:
         """Count one transaction."""
         self.changes += sum(len(batch.changes) for batch in batches)
-        told = (batch.changes for batch in batches if not isinstance(batch.changes, RowChanges))  # which has none
-        unread = (each for changes in told for each in changes if type(each) is Rejected)
+        listed = (batch.changes for batch in batches if not isinstance(batch.changes, RowChanges | ColumnChanges))
+        unread = (each for changes in listed for each in changes if type(each) is Rejected)  # the others have none
         self.rejected.update((each.dataset, each.rule) for each in unread)
         self.transactions += 1
         self.seconds += seconds

@@ -9,6 +9,7 @@ Each test proves one MUST of `adapters/SPEC.md`, by its number.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +17,27 @@ import pytest
 
 from bus.pipeline.codec import decoder, encoder
 from bus.pipeline.envelope import envelope_schema
-from bus.spi import Adapter, AdapterConfig, Batch, Capabilities, Change, Op, Position, Severity, Snapshot
+from bus.pipeline.ingest import Ingest, RawDataset
+from bus.pipeline.native.encoding import change_encoder
+from bus.spi import (
+    Adapter,
+    AdapterConfig,
+    Batch,
+    Capabilities,
+    Change,
+    ColumnChanges,
+    Op,
+    Position,
+    Severity,
+    Snapshot,
+)
 from bus.testing.reading import Reading, position_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from bus.pipeline.record import Output
+    from bus.spi import SourceDataset
 
 Told = tuple[tuple[str, int], Op, Any]
 """Unit and row of a change, what happened, and the row after it."""
@@ -217,6 +234,25 @@ class AdapterConformance:
             await reading.snapshot()
         await adapter.close()
         await adapter.close()
+
+    @pytest.mark.asyncio
+    async def test_14_columns_tell_what_their_rows_tell(self, subject: Subject) -> None:
+        """Batches that are handed over as columns become the records that their rows become."""
+        found = {dataset.name: dataset for dataset in await subject.adapter().discover()}[subject.dataset]
+        units = await _life(subject)
+        batches = [batch for unit in units.values() for batch in unit]
+        if not any(isinstance(batch.changes, ColumnChanges) for batch in batches):
+            pytest.skip("it hands over no columns")
+        by_rows = [replace(batch, changes=list(batch.changes)) for batch in batches]
+        assert _records(found, subject.key, batches) == _records(found, subject.key, by_rows)
+
+
+def _records(dataset: SourceDataset, key: tuple[str, ...], batches: Sequence[Batch]) -> list[Output]:
+    """What the runtime makes of batches."""
+    schema = envelope_schema("kit.dataset", dataset.schema)
+    raw = RawDataset("kit.dataset", 4, key, (), "urn:kit", encoder(1, schema))
+    ingest = Ingest({dataset.name: replace(raw, native=change_encoder(raw, 1, schema))}, None)
+    return [output for batch in batches for output in ingest.outputs(batch)]
 
 
 def _key(change: Change, key: Sequence[str]) -> tuple[Any, ...]:

@@ -59,8 +59,7 @@ class Reading:
         async for batch in self._adapter.read(self._datasets, self._resume_from):
             self.batches.append(batch)
             if self._acknowledge:
-                row = batch.changes[-1].row if batch.changes else 0
-                await self._adapter.acknowledge(Position(batch.unit, row, batch.last))
+                await self._adapter.acknowledge(position_after(batch))
 
     @property
     def all(self) -> list[Change]:
@@ -110,4 +109,4 @@ class Reading:
 
 def position_after(batch: Batch) -> Position:
     """The position once a batch is durable."""
-    return Position(batch.unit, batch.changes[-1].row if batch.changes else 0, batch.last)
+    return Position(batch.unit, batch.last_row, batch.last)

@@ -15,7 +15,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
 from bus.pipeline.native._memo cimport Memo
-from bus.pipeline.native.avro cimport murmur2
+from bus.pipeline.native.avro cimport is_utf8, murmur2
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
 from bus.pipeline.reject import Reject
@@ -89,57 +89,6 @@ _STEPS = {"nfkc": NFKC, "trim": TRIM, "upper": UPPER, "lower": LOWER}
 
 cdef enum Finding:       # what a record is
     GIVEN_UP, FINISHED, DELETED
-
-
-cdef bint is_utf8(Bytes p, Bytes end, bint* is_ascii) noexcept nogil:
-    """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629)."""
-    cdef uint64_t word
-    cdef uint8_t lead, low, high
-    cdef int more
-    is_ascii[0] = True
-    while p < end:
-        if end - p >= 8:
-            memcpy(&word, p, 8)
-            if not word & <uint64_t>0x8080808080808080:
-                p += 8
-                continue
-        lead = p[0]
-        if lead < 0x80:
-            p += 1
-            continue
-        is_ascii[0] = False
-        if 0xE1 <= lead <= 0xEC:  # most of what is not ASCII, ideographs among it
-            if end - p < 3 or p[1] & 0xC0 != 0x80 or p[2] & 0xC0 != 0x80:
-                return False
-            p += 3
-            continue
-        p += 1
-        low, high = 0x80, 0xBF
-        if 0xC2 <= lead <= 0xDF:
-            more = 1
-        elif 0xE0 <= lead <= 0xEF:
-            more = 2
-            if lead == 0xE0:
-                low = 0xA0
-            elif lead == 0xED:
-                high = 0x9F
-        elif 0xF0 <= lead <= 0xF4:
-            more = 3
-            if lead == 0xF0:
-                low = 0x90
-            elif lead == 0xF4:
-                high = 0x8F
-        else:
-            return False
-        if end - p < more or not low <= p[0] <= high:
-            return False
-        p += 1
-        while more > 1:
-            if p[0] & 0xC0 != 0x80:
-                return False
-            p += 1
-            more -= 1
-    return True
 
 
 cdef inline bint is_space(uint8_t c) noexcept nogil:

@@ -18,11 +18,34 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from bus.kafka.native._batches cimport write_number
-from bus.pipeline.native.avro cimport murmur2, write_digits, write_little, write_utf8
+from bus.pipeline.native._columns cimport (
+    BITS,
+    DATES,
+    DECIMALS,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT64,
+    LARGE_OCTETS,
+    LARGE_TEXTS,
+    LOCAL_MOMENTS,
+    MOMENTS,
+    OCTETS,
+    TEXTS,
+    TIMES,
+    Column,
+    Columns,
+    has_bit,
+    is_null,
+    octets_of,
+    real_number,
+    whole_number,
+)
+from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little, write_utf8
 
 from bus.pipeline.key_moves import key_of
 from bus.pipeline.record import Output
-from bus.spi import Change, Op, RowChanges
+from bus.spi import Change, ColumnChanges, Op, RowChanges
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER, BadKeyError, encode_key, key_text
 
 cdef extern from "Python.h":
@@ -36,8 +59,11 @@ cdef extern from "Python.h":
     int64_t PyLong_AsLongLongAndOverflow(object, int*) except? -1
     double PyLong_AsDouble(object) except? -1.0
 
+cdef extern from *:
+    ctypedef int int128 "__int128"
+
 _new = tuple.__new__
-_Output, _Change, _RowChanges = Output, Change, RowChanges
+_Output, _Change, _RowChanges, _ColumnChanges = Output, Change, RowChanges, ColumnChanges
 _CREATE, _UPDATE, _DELETE, _READ = Op.CREATE, Op.UPDATE, Op.DELETE, Op.READ
 _SYMBOLS = {op.value: op for op in Op}
 _SPEC_VERSION = SPEC_VERSION_HEADER
@@ -50,6 +76,20 @@ cdef enum Kind:
 cdef enum:
     ROOM = 4096            # of a buffer as it begins
     MOST_ROOM = 4_194_304  # what is kept of it after a large record
+
+cdef enum Logical:
+    PLAIN, DATE, TIME_MICROS, MOMENT_MICROS, LOCAL_MICROS, DECIMAL, UUID, OTHER_LOGICAL
+
+_LOGICAL = {
+    "date": DATE, "time-micros": TIME_MICROS, "timestamp-micros": MOMENT_MICROS,
+    "local-timestamp-micros": LOCAL_MICROS, "decimal": DECIMAL, "uuid": UUID,
+}
+
+# What Python's dates and times hold, which the reference makes of these: days and microseconds since 1970.
+cdef int64_t FIRST_DAY = -719_162
+cdef int64_t LAST_DAY = 2_932_896
+cdef int64_t DAY_MICROS = 86_400_000_000
+cdef int MOST_DIGITS = 38  # of 128 bits
 
 cdef int64_t FARTHEST = 1 << 62  # number of a row; there is room behind it
 
@@ -107,7 +147,7 @@ cdef uint8_t* write_characters(uint8_t* out, object text) noexcept:
 cdef class Form:
     """A `bus.pipeline.native.shapes.Shape`, laid out for this module."""
 
-    cdef int kind, null_at
+    cdef int kind, null_at, logical, precision, scale
     cdef int64_t size
     cdef tuple names, defaults, children
     cdef dict symbols
@@ -119,6 +159,9 @@ cdef class Form:
         self.children = tuple([Form(child) for child in shape.children])
         self.symbols = dict(shape.symbols)
         self.convert, self.schema = shape.convert, shape.schema
+        self.logical = PLAIN if self.convert is None else _LOGICAL.get(self.schema["logicalType"], OTHER_LOGICAL)
+        if self.logical == DECIMAL:
+            self.precision, self.scale = self.schema["precision"], self.schema.get("scale", 0)
         expected = len(self.names) if self.kind == RECORD else self.kind in (ARRAY, MAP)
         if not len(self.children) == expected or len(self.names) != len(self.defaults):
             raise ValueError("not a shape")
@@ -174,7 +217,8 @@ cdef class Writer:
 
     cdef int _put(self, const void* data, int64_t size) except -1:
         self._reserve(size)
-        memcpy(self._out + self._used, data, size)
+        if size > 0:  # a producer of columns may have none to point to
+            memcpy(self._out + self._used, data, size)
         self._used += size
         return 0
 
@@ -258,16 +302,14 @@ cdef class Writer:
 
     cdef bint _write_real(self, object value, bint is_float) except -1:
         """As `struct.pack` does; the reference has infinities and what is too large for four bytes."""
-        cdef double number
+        if PyFloat_CheckExact(value):
+            return self._write_double(PyFloat_AS_DOUBLE(value), is_float)
+        return PyLong_CheckExact(value) and self._write_double(PyLong_AsDouble(value), is_float)
+
+    cdef bint _write_double(self, double number, bint is_float) except -1:
         cdef float half
         cdef uint64_t bits = 0
         cdef uint32_t half_bits = 0
-        if PyFloat_CheckExact(value):
-            number = PyFloat_AS_DOUBLE(value)
-        elif PyLong_CheckExact(value):
-            number = PyLong_AsDouble(value)
-        else:
-            return False
         self._reserve(8)
         if is_float:
             half = <float>number
@@ -337,6 +379,110 @@ cdef class Writer:
                 if not self._put_text(key, True) or not self._write(form, item):
                     return False
         self._put_byte(0)
+        return True
+
+
+    cdef bint _write_cell(self, Form form, const Column* column, int64_t row) except -1:
+        """A value of a column in its schema's form, as the reference writes what Python has for it."""
+        if is_null(column, row):
+            if form.null_at < 0:
+                return False
+            self._put_byte(2 * form.null_at)
+            return True
+        if form.null_at >= 0:
+            self._put_byte(2 * (1 - form.null_at))
+        if column.kind == TEXTS or column.kind == LARGE_TEXTS:
+            return self._write_text_cell(form, column, row)
+        if INT8 <= column.kind <= INT64:
+            return self._write_number_cell(form, whole_number(column, row))
+        if column.kind == DECIMALS:
+            return self._write_decimal_cell(form, column, row)
+        if DATES <= column.kind <= LOCAL_MOMENTS:
+            return self._write_time_cell(form, column.kind, whole_number(column, row))
+        if column.kind == BITS:
+            if form.kind != BOOLEAN or form.logical != PLAIN:
+                return False
+            self._put_byte(has_bit(column.fixed, column.offset + row))
+            return True
+        if column.kind == FLOAT32 or column.kind == FLOAT64:
+            if (form.kind != FLOAT and form.kind != DOUBLE) or form.logical != PLAIN:
+                return False
+            return self._write_double(real_number(column, row), form.kind == FLOAT)
+        return (column.kind == OCTETS or column.kind == LARGE_OCTETS) and self._write_octets_cell(form, column, row)
+
+    cdef bint _write_text_cell(self, Form form, const Column* column, int64_t row) except -1:
+        cdef int64_t size = 0
+        cdef bint is_ascii = False
+        cdef const uint8_t* octets = octets_of(column, row, &size)
+        cdef PyObject* found
+        if size < 0 or not is_utf8(octets, octets + size, &is_ascii):
+            return False
+        if form.kind == STRING and (form.logical == PLAIN or form.logical == UUID):
+            self._put_number(size)
+            self._put(octets, size)
+            return True
+        if form.kind != ENUM or form.logical != PLAIN:
+            return False
+        found = PyDict_GetItemWithError(form.symbols, octets[:size].decode())
+        if found == NULL:
+            return False
+        self._put_number(<object>found)
+        return True
+
+    cdef bint _write_number_cell(self, Form form, int64_t number) except -1:
+        if form.logical != PLAIN or (form.kind != INT and form.kind != LONG):
+            return False
+        if form.kind == INT and not -2147483648 <= number <= 2147483647:
+            return False
+        self._put_number(number)
+        return True
+
+    cdef bint _write_time_cell(self, Form form, int kind, int64_t number) except -1:
+        """Days or microseconds, of a kind that its schema has too."""
+        cdef int moment = MOMENT_MICROS if kind == MOMENTS else LOCAL_MICROS
+        if kind == DATES:
+            if form.kind != INT or form.logical != DATE or not FIRST_DAY <= number <= LAST_DAY:
+                return False
+        elif kind == TIMES:
+            if form.kind != LONG or form.logical != TIME_MICROS or not 0 <= number < DAY_MICROS:
+                return False
+        elif form.kind != LONG or form.logical != moment:
+            return False
+        elif not FIRST_DAY * DAY_MICROS <= number < (LAST_DAY + 1) * DAY_MICROS:
+            return False
+        self._put_number(number)
+        return True
+
+    cdef bint _write_decimal_cell(self, Form form, const Column* column, int64_t row) except -1:
+        cdef int128 number, limit = 1
+        cdef int i, bits = 0
+        cdef uint8_t byte
+        if form.kind != BYTES or form.logical != DECIMAL or form.scale != column.scale:
+            return False
+        memcpy(&number, column.fixed + 16 * (column.offset + row), 16)
+        for i in range(min(form.precision, MOST_DIGITS)):
+            limit *= 10
+        if number <= -limit or number >= limit:
+            return False
+        limit = -number if number < 0 else number
+        while limit:
+            limit >>= 1
+            bits += 1
+        bits = (bits + 8) // 8
+        self._put_number(bits)
+        for i in range(bits):
+            byte = <uint8_t>(number >> (8 * (bits - 1 - i)) & 0xFF)
+            self._put_byte(byte)
+        return True
+
+    cdef bint _write_octets_cell(self, Form form, const Column* column, int64_t row) except -1:
+        cdef int64_t size = 0
+        cdef const uint8_t* octets = octets_of(column, row, &size)
+        if size < 0 or form.logical != PLAIN or (form.kind != BYTES and not (form.kind == FIXED and form.size == size)):
+            return False
+        if form.kind == BYTES:
+            self._put_number(size)
+        self._put(octets, size)
         return True
 
 
@@ -412,6 +558,8 @@ cdef class ChangeEncoder(Writer):
     cdef uint32_t _partitions
     cdef tuple _key, _type_header, _source_header
     cdef tuple _fields, _places, _key_places  # where values stand in tuples of these fields; -1 is nowhere
+    cdef object _told_by                      # whose columns are laid out
+    cdef Columns _columns
 
     def __cinit__(
         self,
@@ -497,6 +645,88 @@ cdef class ChangeEncoder(Writer):
         if not self._put_values(values, before) or not self._put_values(values, -1 if op is _DELETE else after):
             return None
         return self._finished(told, number, key, False, False)
+
+    cdef object _plain_cells(self, Told told, object op, int64_t row, int64_t number):
+        """The record of a change that is told by a row of the columns, and does not touch the key; None gives it up."""
+        if not self._begin():
+            return None
+        try:
+            return self._of_cells(told, op, row, number)
+        except Exception:  # the reference meets it again, and says what it is
+            return None
+        finally:
+            self._end()
+
+    cdef object _of_cells(self, Told told, object op, int64_t row, int64_t number):
+        cdef Py_ssize_t before = -1, after = 0
+        cdef bytes key
+        if not self._columns.has_row(row):
+            return None
+        if op is None:
+            op = _SYMBOLS[self._columns.value(0, row)]
+            before, after = 1 if op is not _CREATE else -1, len(self._fields) + 1
+        if op is _UPDATE and not self._is_same_key_in(row, before, after):
+            return None
+        key = self._key_in(row, before if op is _DELETE else after)
+        if key is None or not self._put_op(op):
+            return None
+        if not self._put_cells(row, before) or not self._put_cells(row, -1 if op is _DELETE else after):
+            return None
+        return self._finished(told, number, key, False, False)
+
+    cdef bint _put_cells(self, int64_t row, Py_ssize_t start) except -1:
+        """A row whose values stand in the columns from a place on; there is none at -1."""
+        cdef Form form = self._row
+        cdef Py_ssize_t i, place
+        if start < 0:
+            self._put_byte(0)
+            return True
+        self._put_byte(2)
+        for i in range(len(form.names)):
+            place = self._places[i]
+            if place >= 0:
+                if not self._write_cell(<Form>form.children[i], &self._columns.at[start + place], row):
+                    return False
+            elif not (<tuple>form.defaults[i]):
+                return False
+            elif not self._write(<Form>form.children[i], (<tuple>form.defaults[i])[0]):
+                return False
+        return True
+
+    cdef bint _is_same_key_in(self, int64_t row, Py_ssize_t before, Py_ssize_t after) except -1:
+        cdef Py_ssize_t place
+        for place in self._key_places:
+            if place < 0:
+                return False
+            if not self._is_same(self._columns.value(before + place, row), self._columns.value(after + place, row)):
+                return False
+        return True
+
+    cdef bytes _key_in(self, int64_t row, Py_ssize_t start):
+        """The key of a row whose values stand in the columns from a place on; None gives the change up."""
+        cdef Py_ssize_t place
+        if len(self._key_places) == 1:
+            place = self._key_places[0]
+            return self._key_of_value(self._columns.value(start + place, row)) if place >= 0 else None
+        told = zip(self._key, self._key_places)
+        return self._key_of({name: self._columns.value(start + place, row) for name, place in told if place >= 0})
+
+    cdef bint _lay_out_columns(self, object changes) except -1:
+        """From now on cells stand in the columns of these changes; False if they may not."""
+        cdef Py_ssize_t width = len(changes.fields)
+        if not self._lay_out(changes.fields):
+            return False
+        if changes is not self._told_by:
+            self._let_go()
+            columns = Columns(changes.columns)
+            if columns.width != (width if changes.op is not None else 2 * width + 1):
+                return False
+            self._told_by, self._columns = changes, columns
+        return True
+
+    cdef void _let_go(self) noexcept:
+        """The columns are not needed any more."""
+        self._told_by = self._columns = None
 
     cdef bint _lay_out(self, tuple fields) except -1:
         """From now on values stand in tuples of these fields; False if they may not."""
@@ -670,6 +900,9 @@ def records(
     if type(changes) is _RowChanges:
         encoder = encoders.get(changes.dataset)
         return place if encoder is None else _of_rows(encoder, told, changes, place, end, done, made)
+    if type(changes) is _ColumnChanges:
+        encoder = encoders.get(changes.dataset)
+        return place if encoder is None else _of_columns(encoder, told, changes, place, end, done, made)
     if type(changes) is not list:
         return place
     while 0 <= place < end and place < len(changes):
@@ -714,4 +947,35 @@ cdef Py_ssize_t _of_rows(
             break
         made.append(record)
         place += 1
+    return place
+
+
+cdef Py_ssize_t _of_columns(
+    ChangeEncoder encoder, Told told, object changes, Py_ssize_t place, Py_ssize_t end, int64_t done, list made
+) except -1:
+    """The same, of changes that are told by columns."""
+    cdef object op = changes.op, record
+    cdef Py_ssize_t count = len(changes)
+    cdef int64_t first
+    cdef int overflow = 0
+    if type(changes.fields) is not tuple or type(changes.first) is not int or op is _UPDATE or op is _DELETE:
+        return place
+    first = PyLong_AsLongLongAndOverflow(changes.first, &overflow)
+    if overflow or not -FARTHEST < first < FARTHEST:
+        return place
+    try:
+        if not encoder._lay_out_columns(changes):
+            return place
+    except Exception:  # not columns, or of nothing known here
+        return place
+    if place >= 0 and first + place <= done:
+        place = min(end, count, done - first + 1)
+    while 0 <= place < end and place < count:
+        record = encoder._plain_cells(told, op, place, first + place)
+        if record is None:
+            break
+        made.append(record)
+        place += 1
+    if place >= count:
+        encoder._let_go()
     return place

@@ -1,7 +1,8 @@
 # cython: language_level=3
-"""How values are written in Avro's binary encoding (Apache Avro 1.12 specification), and Kafka's hash of a key."""
+"""How values are written in Avro's binary encoding (Apache Avro 1.12 specification), what UTF-8 is, Kafka's hash of a key."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 
 cdef inline uint8_t* write_digits(uint8_t* out, int64_t value) noexcept nogil:
@@ -74,3 +75,54 @@ cdef inline uint32_t murmur2(const uint8_t* p, int64_t size) noexcept nogil:
         h = (h ^ p[0]) * 0x5BD1E995
     h = (h ^ h >> 13) * 0x5BD1E995
     return h ^ h >> 15
+
+
+cdef inline bint is_utf8(const uint8_t* p, const uint8_t* end, bint* is_ascii) noexcept nogil:
+    """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629)."""
+    cdef uint64_t word
+    cdef uint8_t lead, low, high
+    cdef int more
+    is_ascii[0] = True
+    while p < end:
+        if end - p >= 8:
+            memcpy(&word, p, 8)
+            if not word & <uint64_t>0x8080808080808080:
+                p += 8
+                continue
+        lead = p[0]
+        if lead < 0x80:
+            p += 1
+            continue
+        is_ascii[0] = False
+        if 0xE1 <= lead <= 0xEC:  # most of what is not ASCII, ideographs among it
+            if end - p < 3 or p[1] & 0xC0 != 0x80 or p[2] & 0xC0 != 0x80:
+                return False
+            p += 3
+            continue
+        p += 1
+        low, high = 0x80, 0xBF
+        if 0xC2 <= lead <= 0xDF:
+            more = 1
+        elif 0xE0 <= lead <= 0xEF:
+            more = 2
+            if lead == 0xE0:
+                low = 0xA0
+            elif lead == 0xED:
+                high = 0x9F
+        elif 0xF0 <= lead <= 0xF4:
+            more = 3
+            if lead == 0xF0:
+                low = 0x90
+            elif lead == 0xF4:
+                high = 0x8F
+        else:
+            return False
+        if end - p < more or not low <= p[0] <= high:
+            return False
+        p += 1
+        while more > 1:
+            if p[0] & 0xC0 != 0x80:
+                return False
+            p += 1
+            more -= 1
+    return True

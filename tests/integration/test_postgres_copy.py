@@ -1,0 +1,154 @@
+"""A snapshot's rows by columns: the records that their readers in Python make, and an end that is told."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from adapters.postgres.copy_out import messages
+from bus.pipeline.codec import encoder
+from bus.pipeline.envelope import envelope_schema
+from bus.pipeline.ingest import Ingest, RawDataset
+from bus.pipeline.native.encoding import change_encoder
+from bus.spi import ColumnChanges
+from tests.integration.test_postgres_types import COLUMNS, DOMAIN, ENUM
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bus.pipeline.record import Output
+    from bus.spi import Batch, SourceDataset
+    from tests.integration.conftest import Source
+
+BY_COLUMNS = [(kind, text) for kind, text, _ in COLUMNS if not kind.endswith("[]")]
+"""Types that compiled code reads, or takes as texts."""
+
+ODD = {
+    "date": "infinity",
+    "timestamptz": "-infinity",
+    "timestamp": "0044-03-15 00:00:00 BC",
+    "time": "24:00:00",
+    "numeric(10, 2)": "NaN",
+    "bigint": "9223372036854775807",
+    "real": "NaN",
+    "double precision": "-Infinity",
+    "text": "",
+}
+
+
+def _outputs(dataset: SourceDataset, batches: list[Batch]) -> list[Output]:
+    schema = envelope_schema("a.b", dataset.schema)
+    raw = RawDataset("a.b", 4, dataset.primary_key, (), "urn:shuniu:t:1:s", encoder(3, schema))
+    raw = replace(raw, native=change_encoder(raw, 3, schema))
+    ingest = Ingest({dataset.name: raw}, None)
+    return [output for batch in batches for output in ingest.outputs(batch)]
+
+
+async def test_columns_and_rows_become_the_same_records(source: Source) -> None:
+    columns = ", ".join(f"c{number} {kind}" for number, (kind, _) in enumerate(BY_COLUMNS))
+    values = ", ".join(text for _, text in BY_COLUMNS)
+    await source.sql(ENUM, DOMAIN, f"create table t (id int primary key, {columns})")
+    odd = [f"insert into t (id, c{number}) values ({number + 10}, '{ODD[kind]}')"
+           for number, (kind, _) in enumerate(BY_COLUMNS) if kind in ODD]  # fmt: skip
+    await source.sql("insert into t (id) values (1)", f"insert into t select g, {values} from generate_series(2, 9) g")
+    await source.sql(*odd)
+    (dataset,) = await source.adapter().discover()
+
+    async with source.read("public.t") as reading:
+        await reading.snapshot()
+
+    told = [batch for batch in reading.batches if batch.changes]
+    assert all(isinstance(batch.changes, ColumnChanges) for batch in told)
+    records = _outputs(dataset, told)
+    assert len(records) == 9 + len(odd)
+    assert records == _outputs(dataset, [replace(batch, changes=list(batch.changes)) for batch in told])
+    letters = [record for record in records if record.topic.startswith("dlq.")]
+    assert len(letters) == 6  # no date, moment, decimal or half of a double says these
+
+
+async def test_a_database_in_another_encoding_tells_the_same_texts(source: Source) -> None:
+    name = f"{source.parameters['dbname']}_gb"
+    await source.sql(f"create database {name} encoding 'EUC_CN' locale 'C' template template0")
+    parameters = source.parameters
+    source.parameters = parameters | {"dbname": name}
+    await source.sql(
+        "create table t (id int primary key, name text)", "set client_encoding to 'UTF8'",
+        "insert into t values (1, U&'\\738B\\4F1F')",
+    )  # fmt: skip
+    async with source.read("public.t") as reading:
+        await reading.snapshot()
+        await source.sql("insert into t select 2, name from t")
+        await reading.changes(1)
+    source.parameters = parameters
+    assert [change.after for change in reading.all] == [{"id": 1, "name": "王伟"}, {"id": 2, "name": "王伟"}]
+
+
+async def _copied(source: Source, statement: bytes, most: int = 1000) -> list[bytes]:
+    async with await psycopg.AsyncConnection.connect(**source.parameters, autocommit=True) as connection:
+        async with aclosing(messages(connection, statement, most)) as arriving:
+            found = [bytes(row) async for rows in arriving for row in rows]
+        await connection.execute("select 1")  # it is free for the next command
+    return found
+
+
+async def test_a_copy_comes_whole_and_leaves_the_connection_free(source: Source) -> None:
+    statement = b"copy (select g, repeat('x', 100) from generate_series(1, 50000) g) to stdout"
+    rows = await _copied(source, statement)
+    assert rows == [f"{number}\t{'x' * 100}\n".encode() for number in range(1, 50001)]
+    assert await _copied(source, b"copy (select 1 where false) to stdout") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        (b"copy missing to stdout", psycopg.errors.UndefinedTable),
+        (b"copy (select 1 / (3000 - g) from generate_series(1, 5000) g) to stdout", psycopg.errors.DivisionByZero),
+        (b"select 1", psycopg.Error),
+    ],
+)
+async def test_a_copy_that_fails_says_why(source: Source, statement: bytes, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        await _copied(source, statement)
+
+
+async def test_a_reader_that_leaves_ends_the_copy(source: Source) -> None:
+    endless = b"copy (select generate_series(1, 1000000000)) to stdout"
+    running = "select count(*) from pg_stat_activity where query like 'copy (select gen%' and state = 'active'"
+    async with await psycopg.AsyncConnection.connect(**source.parameters, autocommit=True) as connection:
+        async with aclosing(messages(connection, endless, 10)) as arriving:
+            assert len(await anext(arriving)) == 10
+            assert await source.sql(running) == [(1,)]
+        assert connection.closed
+    assert await _until_none(source, running)
+
+
+async def _until_none(source: Source, statement: str) -> Any:
+    from bus.testing.waiting import until
+
+    async def none() -> bool:
+        return await source.sql(statement) == [(0,)]
+
+    await until(none, within=20, what="the server's process to end")
+    return True
+
+
+async def test_a_connection_that_is_cut_is_told(source: Source) -> None:
+    slow = b"copy (select generate_series(1, 100000), pg_sleep(0.01)) to stdout"
+    cut = "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(0.01)) to stdout'"
+    async with (
+        await psycopg.AsyncConnection.connect(**source.parameters, autocommit=True) as connection,
+        aclosing(messages(connection, slow, 10)) as arriving,
+    ):
+        await anext(arriving)
+        await source.sql(cut)
+        with pytest.raises(psycopg.OperationalError):
+            await _drained(arriving)
+
+
+async def _drained(arriving: AsyncIterator[list[memoryview]]) -> None:
+    async for _ in arriving:
+        pass
