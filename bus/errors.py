@@ -72,7 +72,7 @@ class BusError(Exception):
 
 
 class WrongUseError(BusError):
-    """The command was used in a way that it does not know."""
+    """This cannot be done as it was asked."""
 
     exit_code = 2
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PARTITION_BUDGET: Final = 30_000
 """What one node bears before Linux's default `max_map_count` ends it (design §1)."""
 
+KAFKAS_OWN: Final = "__"
+"""What the names of Kafka's own topics begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -62,7 +65,7 @@ class Plan:
         workspace: the name that stands as `managedBy`.
         actions: in the order to do them.
         findings: refusals (errors) and warnings.
-        partitions_before: of the whole cluster.
+        partitions_before: of the whole cluster, without Kafka's own topics, which it makes as it needs them.
         partitions_after: likewise.
         by_reference: what of the workspace the compiled code leaves to the reference: it only costs speed.
     """
@@ -112,7 +115,7 @@ def plan(workspace: Workspace, state: ClusterState, limits: Limits | None = None
     deleted = deleted_topics(wanted, state)
     last = {topic.view for topic in deleted}
     added -= sum(topic.partitions for topic in deleted)
-    before = sum(topic.partitions for topic in state.topics.values())
+    before = sum(topic.partitions for name, topic in state.topics.items() if not name.startswith(KAFKAS_OWN))
     findings = [*workspace.findings, *topic_findings, *schema_findings, *record_findings, *access_findings]
     findings += plan_sources(workspace, state.subjects)
     findings += _budget(before + added, limits.partitions)

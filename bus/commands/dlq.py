@@ -138,7 +138,7 @@ def redrive(
     )
     if as_json:
         click.echo(json.dumps(_outcome_told(asked, outcome), ensure_ascii=False, indent=2))
-    else:
+    elif not outcome.silent or outcome.answer.matched:  # of lanes that all are silent there is nothing to sum up
         click.echo("\n".join(_summary(asked, outcome.answer)))
     if outcome.silent:
         raise silent_lanes(asked, outcome)

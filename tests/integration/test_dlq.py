@@ -142,4 +142,5 @@ async def test_mistakes_are_told_with_the_way_out(office: Office) -> None:
     assert "there is no reject" in await office.bus("dlq", "show", f"{DATASET}/17", code=2)
     text = await office.bus("dlq", "redrive", "--dataset", DATASET, "--patience", "2s", code=1)
     assert "have not finished" in text
+    assert "redriven: " not in text
     assert "bus worker" in text

@@ -80,6 +80,13 @@ def test_an_empty_cluster_gets_topics_then_offsets_then_schemas_then_the_catalog
     assert made.partitions_after == 16 + 16 + 8 + 8 + 4 + 4 + 5
 
 
+def test_kafkas_own_topics_are_none_of_the_bus(folder: Folder, applied: ClusterState) -> None:
+    topics = {**applied.topics, "__consumer_offsets": TopicState(50, {}), "another.of.the.cluster": TopicState(7, {})}
+    made = plan(folder.load(), replace(applied, topics=topics))
+    own = sum(topic.partitions for topic in applied.topics.values())
+    assert made.partitions_before == made.partitions_after == own + 7
+
+
 def test_topics_and_their_settings_are_those_of_the_design() -> None:
     made = plan(population_resources(), ClusterState())
     topics = {action.topic.name: action.topic for action in made.actions if isinstance(action, CreateTopic)}
