@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bus import wire
+from bus.kafka.native import IS_BUILT, Packed, Records, header_bytes
 from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bus.pipeline.record import InputRecord, Made
+    from bus.pipeline.reject import Reject
     from bus.wire import Header
 
 
 PREFIX: Final = "bus_reject_"
+ORIGIN: Final = f"{PREFIX}origin"
 LEFT_OUT: Final = f"{PREFIX}left_out"
 """Header of a letter that is too large with the original's value: how many bytes it had; with `_headers` or `_key`
 behind it, the same of these."""
@@ -66,3 +71,56 @@ def dead_letter(
         original if "value" in sizes else None,
         [*(headers if "headers" in sizes else ()), *made],
     )
+
+
+class DeadLetters:
+    """The dead letters of records of one partition, in the order in which they are added.
+
+    Where these are whole batches, compiled code copies a record as it stands; one that is too large so is made small by
+    `dead_letter`.
+
+    Args:
+        stage: see `reject_headers`.
+        dataset: `<dept>.<dataset>`.
+        source: topic and partition of the records.
+        records: among which the rejected ones are.
+    """
+
+    def __init__(self, stage: str, dataset: str, source: tuple[str, int], records: Sequence[InputRecord]) -> None:
+        self._stage = stage
+        self._dataset = dataset
+        self._source = f"{source[0]}/{source[1]}/"
+        self._records = records
+        self._outputs: list[Output] = []
+        whole = IS_BUILT and isinstance(records, Records)
+        self._packed = Packed(wire.dlq_topic(dataset), 0) if whole else None
+
+    def add(self, place: int, reject: Reject, entity: str) -> None:
+        """The record at a place is rejected by the mapping of an entity."""
+        if self._packed is not None and isinstance(self._records, Records):
+            told, entity_told, count = _told(self._stage, reject.rule, reject.field, reject.reason, entity)
+            more = (
+                told + header_bytes([(ORIGIN, f"{self._source}{self._records.offset(place)}".encode())]) + entity_told
+            )
+            if self._records.copy_into(place, self._packed, more, count, wire.MAX_SENT_BYTES):
+                return
+        record = self._records[place]
+        origin = f"{self._source}{record.offset}"
+        headers = reject_headers(self._stage, reject.rule, reject.field, reject.reason, origin, entity)
+        letter = dead_letter(self._dataset, record.key, record.value, record.headers, headers)
+        if self._packed is not None:
+            self._packed.append(letter.key, letter.value, letter.headers)
+        else:
+            self._outputs.append(letter)
+
+    def made(self) -> list[Made]:
+        """All of them."""
+        return [self._packed] if self._packed is not None and self._packed.count else [*self._outputs]
+
+
+@lru_cache(maxsize=1024)
+def _told(stage: str, rule: str, field: str, reason: str, entity: str) -> tuple[bytes, bytes, int]:
+    """Headers as they stand in a record, before and behind the origin, and how many with it; the same come again."""
+    headers = reject_headers(stage, rule, field, reason, "", entity)
+    own = len(headers) - bool(entity)
+    return header_bytes(headers[:own]), header_bytes(headers[own:]), len(headers) + 1

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
@@ -16,10 +16,10 @@ from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import UnencodableError, UnknownSchemaError, decoder
-from bus.pipeline.dlq import dead_letter, reject_headers
+from bus.pipeline.dlq import DeadLetters
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.open_rejects import Entry, Verdict
-from bus.pipeline.record import Output, places
+from bus.pipeline.record import Output, key_at, offset_at, places
 from bus.pipeline.reject import Reject
 from bus.pipeline.writer_schema import BadRecordError
 
@@ -213,12 +213,6 @@ class DatasetNormaliser:
         program = partial(output.program, schema_id, schema)
         return native.interpreter(program, target, entity=self.entity, writer=schema_id)
 
-    def letter(self, record: InputRecord, reject: Reject) -> Output:
-        """The dead letter of a record that was rejected."""
-        origin = f"{record.topic}/{record.partition}/{record.offset}"
-        more = reject_headers("normalise", reject.rule, reject.field, reject.reason, origin, self.entity)
-        return dead_letter(self._dataset, record.key, record.value, record.headers, more)
-
 
 Normalisers = Mapping[str, Sequence[DatasetNormaliser]]
 """Raw topic → its dataset's normalisers, one per mapping."""
@@ -251,35 +245,40 @@ class Normalise:
         normalisers = self._normalisers[place[0]]
         opened = self._rejects.entries[place]
         made: list[Made] = []
-        rejected: dict[int, list[tuple[DatasetNormaliser, Reject]]] = defaultdict(list)
+        rejected: dict[int, list[tuple[str, Reject]]] = defaultdict(list)
         for normaliser in normalisers:
             outputs, rejects = normaliser.normalised(records)
             made += outputs
             for at, reject in rejects.items():
-                rejected[at].append((normaliser, reject))
+                rejected[at].append((normaliser.entity, reject))
         if not rejected and not opened:
             return made
         changes: dict[bytes, Entry] = {}
-        bad_keys = {records[at].key for at in rejected}
+        letters = DeadLetters("normalise", place[0].removeprefix("raw."), place, records)
+        bad_keys = {key_at(records, at) for at in rejected}
         for at in places(records, opened, bad_keys):
-            record = records[at]
+            key = key_at(records, at)
             if at in rejected:
-                made += [normaliser.letter(record, reject) for normaliser, reject in rejected[at]]
-                self._open(record, rejected[at], changes)
-            elif record.key in opened or record.key in changes:
-                _supersede(record.key, opened, changes)
-        return [*made, *self._rejects.settle(place, changes)] if changes else made
+                for entity, reject in rejected[at]:
+                    letters.add(at, reject, entity)
+                # A record without a key can be neither superseded nor redriven. Nor can one with a key that is none:
+                # what is remembered must stay small.
+                if key is not None and len(key) <= MOST_KEY_BYTES:
+                    changes[key] = self._opened(offset_at(records, at), rejected[at])
+            elif key in opened or key in changes:
+                _supersede(key, opened, changes)
+        return [*made, *letters.made(), *self._rejects.settle(place, changes)]
 
-    def _open(
-        self, record: InputRecord, rejected: Sequence[tuple[DatasetNormaliser, Reject]], changes: dict[bytes, Entry]
-    ) -> None:
-        """The key's newest change is a reject now. A record without a key can be neither superseded nor redriven.
+    def _opened(self, offset: int, rejected: Sequence[tuple[str, Reject]]) -> Entry:
+        """The key's newest change is a reject now."""
+        verdicts = [_verdict(entity, why.rule, why.field) for entity, why in rejected]
+        return Entry(offset, int(self._now() * 1000), tuple(verdicts))
 
-        Nor can one with a key that is none: what is remembered must stay small.
-        """
-        if record.key is not None and len(record.key) <= MOST_KEY_BYTES:
-            verdicts = (Verdict(normaliser.entity, why.rule, why.field) for normaliser, why in rejected)
-            changes[record.key] = Entry(record.offset, int(self._now() * 1000), tuple(verdicts))
+
+@lru_cache(maxsize=1024)
+def _verdict(entity: str, rule: str, field: str) -> Verdict:
+    """One that stands: the same few come again and again."""
+    return Verdict(entity, rule, field)
 
 
 def _supersede(key: bytes | None, opened: Mapping[bytes, bytes], changes: dict[bytes, Entry]) -> None:

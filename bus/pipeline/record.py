@@ -70,6 +70,16 @@ def keys(records: Sequence[InputRecord]) -> Sequence[bytes | None]:
     return records.keys() if IS_BUILT and isinstance(records, Records) else [record.key for record in records]
 
 
+def key_at(records: Sequence[InputRecord], place: int) -> bytes | None:
+    """The key of the record at a place; likewise."""
+    return records.key(place) if IS_BUILT and isinstance(records, Records) else records[place].key
+
+
+def offset_at(records: Sequence[InputRecord], place: int) -> int:
+    """The offset of the record at a place; likewise."""
+    return records.offset(place) if IS_BUILT and isinstance(records, Records) else records[place].offset
+
+
 def places(
     records: Sequence[InputRecord], known: Container[bytes | None], others: Container[bytes | None]
 ) -> list[int]:

@@ -11,11 +11,12 @@ try:
         Records,
         UnreadableBatchError,
         check_batch,
+        header_bytes,
     )
 except ImportError:  # installed from source where there was no compiler
     IS_BUILT = False
     BatchBuilder = DamagedBatchError = Packed = Packing = Records = None  # type: ignore[assignment,misc]
-    UnreadableBatchError = check_batch = None  # type: ignore[assignment,misc]
+    UnreadableBatchError = check_batch = header_bytes = None  # type: ignore[assignment,misc]
 else:
     IS_BUILT = True
 
@@ -28,4 +29,5 @@ __all__ = [
     "Records",
     "UnreadableBatchError",
     "check_batch",
+    "header_bytes",
 ]

@@ -68,6 +68,7 @@ cdef class Records:
     cdef readonly str topic
     cdef readonly int partition
 
+    cdef Entry* _at(self, Py_ssize_t i) except NULL
     cdef _made(self, Entry* entry)
 
 

@@ -203,11 +203,55 @@ cdef class Records:
                 made.append(i)
         return made
 
-    def frame(self, Py_ssize_t i):
-        """The first five bytes of a record's value, or as many as there are."""
+    cdef Entry* _at(self, Py_ssize_t i) except NULL:
         if not 0 <= i < self._count:
             raise IndexError(i)
-        return text_of(self._entries[i].value, min(5, self._entries[i].value_size)) or b""
+        return &self._entries[i]
+
+    def key(self, Py_ssize_t i):
+        """A record's key."""
+        cdef Entry* entry = self._at(i)
+        return text_of(entry.key, entry.key_size)
+
+    def offset(self, Py_ssize_t i):
+        """A record's offset."""
+        return self._at(i).offset
+
+    def frame(self, Py_ssize_t i):
+        """The first five bytes of a record's value, or as many as there are."""
+        cdef Entry* entry = self._at(i)
+        return text_of(entry.value, min(5, entry.value_size)) or b""
+
+    def copy_into(self, Py_ssize_t i, Packed packed not None, bytes headers not None, int count, int64_t most):
+        """Add a record to others as it is, with more headers behind its own; False if it were too large so.
+
+        Args:
+            i: its place.
+            packed: the others.
+            headers: see `header_bytes`.
+            count: of these.
+            most: bytes that it may have.
+        """
+        cdef Entry* entry = self._at(i)
+        cdef Bytes own = entry.headers
+        cdef int64_t size = PyBytes_GET_SIZE(headers), owned = 0
+        cdef uint8_t* joined
+        cdef uint8_t* out
+        if entry.key_size + entry.value_size + (entry.end - own) + size > most:
+            return False
+        read_number(&own, entry.end, &owned)
+        joined = <uint8_t*>malloc(10 + (entry.end - own) + size)
+        if joined == NULL:
+            raise MemoryError
+        try:
+            out = write_number(joined, owned + count)
+            memcpy(out, own, entry.end - own)
+            out += entry.end - own
+            memcpy(out, PyBytes_AS_STRING(headers), size)
+            packed.put(entry.key, entry.key_size, entry.value, entry.value_size, joined, out + size - joined)
+        finally:
+            free(joined)
+        return True
 
     cdef _made(self, Entry* entry):
         return FetchedRecord(
@@ -299,6 +343,17 @@ cdef Py_ssize_t lay_out(Bytes p, Bytes end, Bytes head, int64_t count, int64_t f
     return found if p == end else -1
 
 
+def header_bytes(headers):
+    """Headers (names and values) as they stand in a record, behind their number."""
+    cdef bytearray told = bytearray()
+    cdef uint8_t[10] number
+    for name, content in headers:
+        for part in (name.encode(), content):
+            told += number[: write_number(number, -1 if part is None else len(part)) - number]
+            told += part or b""
+    return bytes(told)
+
+
 @cython.final
 cdef class Packed:
     """Records to be sent to one partition, ready but for their places in a batch.
@@ -335,14 +390,9 @@ cdef class Packed:
 
     def append(self, bytes key, bytes value, headers):
         """Add a record: its key and its value, or None, and its headers: names and values."""
-        cdef bytearray told = bytearray()
         cdef uint8_t[10] number
-        told += number[: write_number(number, len(headers)) - number]
-        for name, content in headers:
-            for part in (name.encode(), content):
-                told += number[: write_number(number, -1 if part is None else len(part)) - number]
-                told += part or b""
-        held = bytes(told)
+        cdef bytes held = number[: write_number(number, len(headers)) - number]
+        held += header_bytes(headers)
         self.put(
             <Bytes>NULL if key is None else <Bytes>PyBytes_AS_STRING(key),
             0 if key is None else PyBytes_GET_SIZE(key),

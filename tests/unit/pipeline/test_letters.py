@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from bus import wire
-from bus.pipeline.dlq import dead_letter, reject_headers
+from bus.kafka.native import IS_BUILT, Packed, Records
+from bus.pipeline.dlq import DeadLetters, dead_letter, reject_headers
+from bus.pipeline.record import one_by_one
+from bus.pipeline.reject import Reject
 
 WHY = reject_headers("normalise", "undecodable", "", "it is garbage", "raw.a.b/0/7")
 MB = 1_048_576
@@ -50,3 +55,54 @@ def test_what_makes_it_too_large_is_left_out_and_told(
         "bus_reject_left_out" in left_out,
         "bus_reject_left_out_headers" in left_out or not headers,
     )
+
+
+class Record(NamedTuple):
+    """One that was fetched."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: wire.Headers
+    topic: str = "raw.a.b"
+    partition: int = 3
+
+
+RECORDS = [
+    Record(7, b"k", b"v", [("x", b"y"), ("空", "值".encode())]),
+    Record(8, None, b"v", []),
+    Record(10, b"k", None, [("x", b"y")] * 130),  # their number takes two bytes then
+    Record(11, b"", b"v" * MB, [("x", b"y")]),
+    Record(12, b"k", b"v" * (wire.MAX_SENT_BYTES - 150), []),
+    Record(13, b"k" * MB, b"v" * MB, [("x", b"h" * MB)]),
+]
+REJECTS = [Reject("codes", "sex", "is not in the list"), Reject("undecodable", "", "长" * 2_000)]
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
+def test_letters_of_whole_batches_are_those_of_their_records() -> None:
+    by_record, whole = (
+        DeadLetters("normalise", "a.b", ("raw.a.b", 3), records)
+        for records in (RECORDS, Records.of("raw.a.b", 3, RECORDS))
+    )
+    for letters in (by_record, whole):
+        for place in (0, 1, 2, 2, 3, 4, 5, 0):
+            for reject, entity in zip(REJECTS, ("c.one", ""), strict=True):
+                letters.add(place, reject, entity)
+    assert len([*one_by_one(by_record.made())]) == 16
+    assert [*one_by_one(whole.made())] == [*one_by_one(by_record.made())]
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
+def test_a_record_is_copied_only_where_it_is() -> None:
+    records = Records.of("raw.a.b", 3, RECORDS[:1])
+    packed = Packed("dlq.a.b", 0)
+    for place in (-1, 1):
+        with pytest.raises(IndexError):
+            records.copy_into(place, packed, b"", 0, 100)
+    assert not records.copy_into(0, packed, b"", 0, 5)
+    assert (packed.count, records.key(0), records.offset(0)) == (0, b"k", 7)
+
+
+def test_no_rejects_no_letters() -> None:
+    assert DeadLetters("normalise", "a.b", ("raw.a.b", 3), []).made() == []
