@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from bus.kafka.native import IS_BUILT, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from bus.kafka.native import Packed
     from bus.wire import Header
@@ -81,7 +81,7 @@ def offset_at(records: Sequence[InputRecord], place: int) -> int:
 
 
 def places(
-    records: Sequence[InputRecord], known: Container[bytes | None], others: Container[bytes | None]
+    records: Sequence[InputRecord], known: Collection[bytes | None], others: Collection[bytes | None]
 ) -> list[int]:
     """The places among records of those whose key is in one of two collections."""
     if IS_BUILT and isinstance(records, Records):

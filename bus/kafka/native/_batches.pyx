@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
+
+from bus.kafka.native.hashing cimport hash_of
+
+import os
 
 import google_crc32c
 
@@ -21,6 +25,7 @@ cdef enum:
     TRANSACTIONAL = 0x10         # in a batch's attributes
     MOST_RECORDS = 1 << 20       # of a batch that are taken: compressed, a million more cost its sender nothing
 
+cdef uint64_t _SEED = int.from_bytes(os.urandom(8), "little")
 cdef int64_t LAST_OFFSET = <int64_t>((<uint64_t>1 << 63) - (<uint64_t>1 << 32))  # and none in its batch is too large
 
 
@@ -77,6 +82,43 @@ def check_batch(bytes batch not None):
         raise DamagedBatchError("its checksum is wrong")
     if not 0 <= long_at(head) <= LAST_OFFSET:
         raise DamagedBatchError("its offset, which the checksum is not about, is none")
+
+
+@cython.final
+cdef class Sieve:
+    """Lets keys through that may be among others, and of the rest one in sixteen: the others' hashes, a bit for each.
+
+    Args:
+        count: of the others.
+    """
+
+    cdef uint8_t* _bits
+    cdef uint32_t _mask
+
+    def __cinit__(self, Py_ssize_t count):
+        cdef Py_ssize_t room = 64
+        while room < 16 * count:
+            room *= 2
+        self._mask = <uint32_t>(room - 1)
+        self._bits = <uint8_t*>calloc(room // 8, 1)
+        if self._bits == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self._bits)
+
+    cdef int take(self, keys) except -1:
+        cdef uint32_t hash
+        cdef bytes key
+        for key in keys:
+            if key is not None:
+                hash = hash_of(_SEED, <Bytes>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) & self._mask
+                self._bits[hash >> 3] |= 1 << (hash & 7)
+        return 0
+
+    cdef bint holds(self, Bytes key, int64_t size) noexcept nogil:
+        cdef uint32_t hash = hash_of(_SEED, key, size) & self._mask
+        return self._bits[hash >> 3] >> (hash & 7) & 1
 
 
 @cython.final
@@ -197,8 +239,17 @@ cdef class Records:
         """The places of those whose key is in one of two collections."""
         cdef Py_ssize_t i
         cdef list made = []
+        cdef Entry* entry
+        cdef Sieve sieve = None
+        if len(known) + len(others) < self._count:  # else it costs more than it saves
+            sieve = Sieve(len(known) + len(others))
+            sieve.take(known)
+            sieve.take(others)
         for i in range(self._count):
-            key = text_of(self._entries[i].key, self._entries[i].key_size)
+            entry = &self._entries[i]
+            if sieve is not None and entry.key != NULL and not sieve.holds(entry.key, entry.key_size):
+                continue
+            key = text_of(entry.key, entry.key_size)
             if key in known or key in others:
                 made.append(i)
         return made

@@ -5,6 +5,8 @@ cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from bus.kafka.native.hashing cimport hash_of
+
 import os
 
 cdef enum:
@@ -14,31 +16,6 @@ cdef enum:
     LARGEST = 128            # bytes of a key, or of what was made; what is longer does not repeat
 
 cdef uint64_t _SEED = int.from_bytes(os.urandom(8), "little")  # so that nobody can send keys that all fall together
-cdef uint64_t _MIX = 0x9E3779B97F4A7C15
-
-
-cdef inline uint64_t eight(Bytes p) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, p, 8)
-    return word
-
-
-cdef inline uint32_t hash_of(Bytes key, int64_t size) noexcept nogil:
-    """Eight bytes at a time, the last of which may be taken twice."""
-    cdef uint64_t h = _SEED ^ <uint64_t>size, word = 0
-    cdef Bytes end = key + size
-    if size < 8:
-        memcpy(&word, key, size)
-    else:
-        while end - key > 8:
-            h = (h ^ eight(key)) * _MIX
-            h ^= h >> 32
-            key += 8
-        word = eight(end - 8)
-    h = (h ^ word) * _MIX
-    h = (h ^ h >> 32) * _MIX  # so that the last bytes of a key, too, reach those bits that say its place
-    return <uint32_t>(h >> 32)
-
 
 @cython.final
 cdef class Memo:
@@ -67,7 +44,7 @@ cdef class Memo:
         cdef Remembered* place
         if key_size > LARGEST:
             return NULL
-        hash = hash_of(key, key_size)
+        hash = hash_of(_SEED, key, key_size)
         i = hash & (self._room - 1)
         while True:
             place = &self._places[i]
@@ -93,7 +70,7 @@ cdef class Memo:
             raise MemoryError
         memcpy(content, key, key_size)
         memcpy(content + key_size, made, made_size)
-        hash = hash_of(key, key_size)
+        hash = hash_of(_SEED, key, key_size)
         i = hash & (self._room - 1)
         while self._places[i].content != NULL:
             i = (i + 1) & (self._room - 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bus.kafka import native
 from bus.kafka.native import DamagedBatchError, Records
+from bus.kafka.native._batches import FetchedRecord
 from tests.property.kafka.batches import (
     CODECS,
     HEAD,
@@ -46,6 +47,19 @@ def test_a_batch_is_read_as_aiokafka_reads_it(batch: Batch, skipped: int) -> Non
     assert {(each.topic, each.partition) for each in records} <= {("t", 3)}
 
 
+KEYS = st.none() | st.binary(max_size=20) | st.sampled_from([b"a", b"b", b"c", b"", b"a" * 40])
+
+
+@cases(400)
+@given(st.lists(KEYS, max_size=60), st.sets(KEYS, max_size=4), st.sets(KEYS, max_size=4))
+def test_places_are_those_of_the_keys(
+    keys: list[bytes | None], known: set[bytes | None], more: set[bytes | None]
+) -> None:
+    """Few keys among many records are looked for by their hashes first."""
+    records = Records.of("t", 3, [FetchedRecord("t", 3, at, key, b"v", ()) for at, key in enumerate(keys)])
+    assert records.places(dict.fromkeys(known), more) == [at for at, key in enumerate(keys) if key in known | more]
+
+
 @cases(200)
 @given(batches((0,)))
 def test_records_are_a_sequence(batch: Batch) -> None:
@@ -54,6 +68,8 @@ def test_records_are_a_sequence(batch: Batch) -> None:
     assert len(records) == len(reference) == len(batch.contents)
     assert [records[i] for i in range(-len(reference), len(reference))] == reference * 2
     assert records.keys() == [each.key for each in reference]
+    assert [records.key(i) for i in range(len(records))] == records.keys()
+    assert [records.offset(i) for i in range(len(records))] == [each.offset for each in reference]
     assert [records.frame(i) for i in range(len(records))] == [(each.value or b"")[:5] for each in reference]
     assert list(Records.of("t", 3, reference)) == reference
 
