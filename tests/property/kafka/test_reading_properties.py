@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bus.kafka import native
 from bus.kafka.native import DamagedBatchError, Records
-from bus.kafka.native._batches import FetchedRecord
 from tests.property.kafka.batches import (
     CODECS,
     HEAD,
@@ -47,6 +46,15 @@ def test_a_batch_is_read_as_aiokafka_reads_it(batch: Batch, skipped: int) -> Non
     assert {(each.topic, each.partition) for each in records} <= {("t", 3)}
 
 
+class Keyed(NamedTuple):
+    """A record of which only its key matters."""
+
+    offset: int
+    key: bytes | None
+    value: bytes = b"v"
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
 KEYS = st.none() | st.binary(max_size=20) | st.sampled_from([b"a", b"b", b"c", b"", b"a" * 40])
 
 
@@ -56,7 +64,7 @@ def test_places_are_those_of_the_keys(
     keys: list[bytes | None], known: set[bytes | None], more: set[bytes | None]
 ) -> None:
     """Few keys among many records are looked for by their hashes first."""
-    records = Records.of("t", 3, [FetchedRecord("t", 3, at, key, b"v", ()) for at, key in enumerate(keys)])
+    records = Records.of("t", 3, [Keyed(at, key) for at, key in enumerate(keys)])
     assert records.places(dict.fromkeys(known), more) == [at for at, key in enumerate(keys) if key in known | more]
 
 
