@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bus.pipeline.record import Output, one_by_one
+from bus.pipeline.dlq import RULE
+from bus.pipeline.record import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,37 @@ if TYPE_CHECKING:
     from bus.pipeline.record import Made
 
 _DEAD_LETTERS: Final = "dlq."
-_RULE: Final = "bus_reject_rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a transaction writes.
+
+    Attributes:
+        written: records by topic.
+        rejected: dead letters by (dataset, rule).
+    """
+
+    written: Counter[str]
+    rejected: Counter[tuple[str, str]]
+
+    @classmethod
+    def of(cls, outputs: Sequence[Made]) -> Tally:
+        """Before they are sent: then the bytes of many are let go."""
+        tally = cls(Counter(), Counter())
+        for each in outputs:
+            tally.written[each.topic] += 1 if isinstance(each, Output) else each.count
+            if each.topic.startswith(_DEAD_LETTERS):
+                dataset = each.topic.removeprefix(_DEAD_LETTERS)
+                for rule, count in _rules(each).items():
+                    tally.rejected[dataset, rule.decode()] += count
+        return tally
+
+
+def _rules(letters: Made) -> dict[bytes, int]:
+    if not isinstance(letters, Output):
+        return letters.header_values(RULE.encode())
+    return {value: 1 for name, value in letters.headers if name == RULE and value}
 
 
 @dataclass(slots=True)
@@ -36,20 +67,9 @@ class WorkerCounts:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     reopened: Counter[str] = field(default_factory=Counter)
 
-    def committed(self, group: str, outputs: Sequence[Made], seconds: float) -> None:
+    def committed(self, group: str, tally: Tally, seconds: float) -> None:
         """Count one transaction that was committed."""
         self.transactions[group] += 1
         self.seconds[group] += seconds
-        made = Counter[str]()
-        for each in outputs:
-            made[each.topic] += 1 if isinstance(each, Output) else each.count
-        self.written += made
-        for topic in made:
-            if topic.startswith(_DEAD_LETTERS):
-                dataset = topic.removeprefix(_DEAD_LETTERS)
-                letters = (each for each in outputs if each.topic == topic)
-                self.rejected.update((dataset, _rule(each)) for each in one_by_one(letters))
-
-
-def _rule(reject: Output) -> str:
-    return next((value.decode() for name, value in reject.headers if name == _RULE and value), "")
+        self.written += tally.written
+        self.rejected += tally.rejected

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 PREFIX: Final = "bus_reject_"
+RULE: Final = f"{PREFIX}rule"
 ORIGIN: Final = f"{PREFIX}origin"
 LEFT_OUT: Final = f"{PREFIX}left_out"
 """Header of a letter that is too large with the original's value: how many bytes it had; with `_headers` or `_key`

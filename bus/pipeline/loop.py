@@ -23,7 +23,7 @@ from bus.kafka.native import Records
 from bus.pipeline import native, transaction
 from bus.pipeline.batch import OutputBatch
 from bus.pipeline.codec import UnknownSchemaError
-from bus.pipeline.counts import WorkerCounts
+from bus.pipeline.counts import Tally, WorkerCounts
 from bus.pipeline.fetch_budget import FetchBudget
 from bus.pipeline.normalise import Normalise
 from bus.pipeline.open_rejects import recall
@@ -359,10 +359,10 @@ class LaneLoop:
                 start += len(some)
 
     async def _commit(self, lane: _Opened, outputs: Sequence[Made], offsets: dict[Any, int]) -> int:
-        began = time.perf_counter()
+        began, tally = time.perf_counter(), Tally.of(outputs)
         made = await transaction.commit(lane.producer, outputs, offsets, self.lane.group, int(time.time() * 1000))
         lane.positions.update({(place.topic, place.partition): offset for place, offset in offsets.items()})
-        self._shared.counts.committed(self.lane.group, outputs, time.perf_counter() - began)
+        self._shared.counts.committed(self.lane.group, tally, time.perf_counter() - began)
         return made
 
     async def _fill(self, lane: _Opened) -> None:

@@ -26,7 +26,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 async def test_rejects_are_redriven_once_the_mapping_is_mended_and_nothing_is_doubled(office: Office) -> None:
-    office.worker()
+    worker = office.worker()
     await office.publish(1, name="赵一")
     await office.publish(1, "甲", name="赵二")
     await office.publish(2, "甲", name="钱一")
@@ -61,6 +61,7 @@ async def test_rejects_are_redriven_once_the_mapping_is_mended_and_nothing_is_do
     (redriven,) = await office.records(SHARED, 2)
     assert redriven.event_id == "0/3/m2", "the id that it would have had"
     assert len(await read_topic(office.settings, DLQ)) == 7, "a record that is still rejected has one dead letter"
+    assert "lane FAILED" not in worker.text(), "a lane that is opened anew does the same, and nobody notices"
 
 
 async def test_a_selection_takes_what_it_names_and_leaves_the_rest(office: Office) -> None:

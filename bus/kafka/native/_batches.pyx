@@ -10,7 +10,7 @@ from typing import NamedTuple
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from bus.kafka.native.hashing cimport hash_of
 
@@ -341,6 +341,23 @@ cdef tuple headers_of(Bytes p, Bytes end):
     return tuple(made)
 
 
+cdef bytes header_of(Bytes p, Bytes end, bytes name):
+    """The value of a header that a record has, likewise; None if it has none of the name."""
+    cdef int64_t count = 0, size = 0
+    cdef bint is_it
+    read_number(&p, end, &count)
+    while count > 0:
+        read_number(&p, end, &size)
+        is_it = size == PyBytes_GET_SIZE(name) and memcmp(p, PyBytes_AS_STRING(name), size) == 0
+        p += size
+        read_number(&p, end, &size)
+        if is_it:
+            return None if size < 0 else PyBytes_FromStringAndSize(<const char*>p, size)
+        p += max(size, 0)
+        count -= 1
+    return None
+
+
 cdef bint read_bytes(Bytes* place, Bytes end, Bytes* found, int64_t* size) noexcept nogil:
     """Bytes with their number before them; -1 of them are a null."""
     if not read_number(place, end, size) or size[0] < -1 or size[0] > end - place[0]:
@@ -478,6 +495,30 @@ cdef class Packed:
         self._used = out - self._bytes
         self.count += 1
         return 0
+
+    def header_values(self, bytes name not None):
+        """How often each value of a header stands in the records; the first of those that a record has.
+
+        Raises:
+            ValueError: the records are in a batch already.
+        """
+        cdef Entry* entries
+        cdef Py_ssize_t i
+        cdef dict found = {}
+        if self._bytes == NULL and self.count:
+            raise ValueError("they are in a batch already")
+        entries = <Entry*>malloc(max(1, self.count) * sizeof(Entry))
+        if entries == NULL:
+            raise MemoryError
+        try:
+            self.lay_out(entries)
+            for i in range(self.count):
+                value = header_of(entries[i].headers, entries[i].end, name)
+                if value is not None:
+                    found[value] = found.get(value, 0) + 1
+        finally:
+            free(entries)
+        return found
 
     cdef lay_out(self, Entry* entries):
         """Its records, whose bytes stay its own."""

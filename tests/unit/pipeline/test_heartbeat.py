@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bus.pipeline.counts import WorkerCounts
+from bus.pipeline.counts import Tally, WorkerCounts
 from bus.pipeline.dlq import reject_headers
 from bus.pipeline.heartbeat import AdapterBeat, WorkerBeat, adapter_key, adapter_of
 from bus.pipeline.record import Output
@@ -36,8 +36,8 @@ def test_what_a_transaction_made_is_counted_by_topic_and_rejects_by_their_rule()
         for rule in ("date", "date", "codes")
     ]
 
-    counts.committed("_bus.normalise", [good, *bad, good], 0.25)
-    counts.committed("_bus.normalise", [good], 0.5)
+    counts.committed("_bus.normalise", Tally.of([good, *bad, good]), 0.25)
+    counts.committed("_bus.normalise", Tally.of([good]), 0.5)
 
     assert counts.written == {"shared.a.b": 3, "dlq.a.x": 3}
     assert counts.rejected == {("a.x", "date"): 2, ("a.x", "codes"): 1}

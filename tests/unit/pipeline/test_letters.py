@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import pytest
 
 from bus import wire
 from bus.kafka.native import IS_BUILT, Packed, Records
+from bus.pipeline.counts import Tally
 from bus.pipeline.dlq import DeadLetters, dead_letter, reject_headers
 from bus.pipeline.record import one_by_one
 from bus.pipeline.reject import Reject
@@ -91,6 +93,8 @@ def test_letters_of_whole_batches_are_those_of_their_records() -> None:
                 letters.add(place, reject, entity)
     assert len([*one_by_one(by_record.made())]) == 16
     assert [*one_by_one(whole.made())] == [*one_by_one(by_record.made())]
+    rules = {("a.b", "codes"): 8, ("a.b", "undecodable"): 8}
+    assert Tally.of(whole.made()) == Tally.of(by_record.made()) == Tally(Counter({"dlq.a.b": 16}), Counter(rules))
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
