@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
+FAILED: Final = "lane FAILED"
+"""Stands in the log of a worker."""
+
+
 class MeasuredProcessError(BusError):
-    """A process under measurement ended by itself."""
+    """A process under measurement did not go on with its work."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -71,9 +75,12 @@ class Measured:
         """Whether its log holds a text.
 
         Raises:
-            MeasuredProcessError: it has ended.
+            MeasuredProcessError: it has ended, or a lane of it failed: that is opened anew, and what is measured is no
+                data path.
         """
         told = self._log.read_bytes()[self._begin :].decode(errors="replace")
+        if failed := [line for line in told.splitlines() if FAILED in line]:
+            raise MeasuredProcessError(failed[0], where=str(self._log))
         if not self._process.is_running:
             raise MeasuredProcessError("\n".join(told.splitlines()[-4:]), where=str(self._log))
         return text in told
@@ -82,7 +89,7 @@ class Measured:
         """True.
 
         Raises:
-            MeasuredProcessError: it has ended.
+            MeasuredProcessError: see `said`.
         """
         return self.said("")
 

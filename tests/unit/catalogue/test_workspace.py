@@ -62,4 +62,4 @@ def test_validate_takes_less_than_a_second_with_the_start_of_python() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
-    assert min(seconds() for _ in range(3)) < 1.0
+    assert min(seconds() for _ in range(5)) < 1.0
