@@ -13,7 +13,7 @@ from bus.commands.catalogue import listed
 
 
 @pytest.mark.parametrize(
-    ("state", "days_left", "shown"), [("active", 1, "active"), ("active", -1, "ended"), ("revoked", -1, "revoked")]
+    ("state", "days_left", "shown"), [("active", 0, "active"), ("active", -1, "ended"), ("revoked", -1, "revoked")]
 )
 def test_an_active_subscription_is_shown_as_ended_once_its_last_day_is_over(
     state: str, days_left: int, shown: str
