@@ -30,7 +30,8 @@ FREE_REJECTS: Final = 10
 MOST_REJECTS: Final = 200_000
 """Beyond that it is refused without reading on, so that memory stays bounded."""
 
-PARQUET: Final = "(format parquet, compression lz4_raw, row_group_size 40960)"
+PARQUET: Final = "(format parquet, compression lz4_raw, row_group_size 40960, row_group_size_bytes '4MB')"
+"""A group is read as a whole, several times over in memory: small ones, however long the rows are."""
 
 
 MOST_BYTES: Final = 2 << 20

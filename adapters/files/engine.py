@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 import nanoarrow
 
-from adapters.files.faults import EngineError, StoppedError, no_room
+from adapters.files.faults import EngineError, StoppedError, no_memory, no_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,9 @@ class Engine:
             yield
         except duckdb.InterruptException:
             raise StoppedError from None
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        except duckdb.OutOfMemoryException:
+            raise no_memory(self.folder.parent) from None
+        except duckdb.IOException as error:
             raise no_room(self.folder.parent, error) from None
         except duckdb.Error as error:
             raise EngineError(type(error).__name__) from None
@@ -140,7 +142,9 @@ class Engine:
     def _of_a_stream(self, text: str) -> Exception:
         if "INTERRUPT Error" in text:
             return StoppedError()
-        if "IO Error" in text or "Out of Memory Error" in text:
+        if "Out of Memory Error" in text:
+            return no_memory(self.folder.parent)
+        if "IO Error" in text:
             return no_room(self.folder.parent, OSError())
         return EngineError("an error while rows were read")
 

@@ -37,3 +37,12 @@ def no_room(where: object, error: BaseException) -> SourceUnavailableError:
         where=str(where),
         fix="make room on that disk (three times the dump's size), then it goes on by itself",
     )
+
+
+def no_memory(where: object) -> SourceUnavailableError:
+    """The engine may not take as much memory as it needs, nor spill it to disk."""
+    return SourceUnavailableError(
+        "the engine needs more memory than it may take; nothing is lost, the dump waits",
+        where=str(where),
+        fix="raise memory_limit_mb of the adapter and start it anew",
+    )

@@ -69,6 +69,16 @@ class PostgresAdapter(Adapter[PostgresConfig]):
         except psycopg.ProgrammingError as error:
             finding = Finding(first_line(error), where=place(self.config), fix=f"see bus adapter check {self.name}")
             raise SourceRefusedError([finding], f"adapter {self.name}") from None
+        except (
+            psycopg.errors.UntranslatableCharacter,
+            psycopg.errors.CharacterNotInRepertoire,
+        ):  # it quotes their bytes
+            finding = Finding(
+                "a text has a character that has no form in UTF-8, so no row behind it can be read",
+                where=place(self.config),
+                fix="find it in the tables that are read (select … where convert_to(column, 'UTF8') fails) and mend it",
+            )
+            raise SourceRefusedError([finding], f"adapter {self.name}") from None
         except psycopg.Error as error:
             raise self._unavailable(error) from None
 

@@ -13,6 +13,7 @@ import nanoarrow
 from psycopg import errors, pq
 
 from adapters.postgres import native
+from adapters.postgres.pgoutput import decoded
 from adapters.postgres.rows import values_reader
 from bus.spi import ColumnChanges, Op, RowChanges
 
@@ -43,6 +44,15 @@ _ARROW: Final[dict[str, Any]] = {
 }
 
 
+async def let_bytes_be(connection: AsyncConnection[Any]) -> None:
+    """From now on the server converts no texts of a database that does not know their encoding (SQL_ASCII).
+
+    Else it ends the copy at the first one that is no UTF-8. psycopg reads no texts from this connection then.
+    """
+    if connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
+        await connection.execute("set client_encoding to 'SQL_ASCII'")
+
+
 async def messages(connection: AsyncConnection[Any], statement: bytes, most: int) -> AsyncGenerator[list[memoryview]]:
     """What a COPY sends, so many messages (rows, in text form) at once at most.
 
@@ -58,6 +68,7 @@ async def messages(connection: AsyncConnection[Any], statement: bytes, most: int
     pgconn.send_query(statement)
     is_done = False
     try:
+        await _sent(pgconn)
         await _begun(pgconn)
         async for some in _arriving(pgconn, most):
             yield some
@@ -65,6 +76,21 @@ async def messages(connection: AsyncConnection[Any], statement: bytes, most: int
     finally:
         if not is_done:
             await connection.close()
+
+
+async def _sent(pgconn: pq.abc.PGconn) -> None:
+    """Let all of a statement go out: the connection does not wait, and what the socket does not take stays behind."""
+    loop = asyncio.get_running_loop()
+    while pgconn.flush():
+        ready = asyncio.Event()
+        loop.add_writer(pgconn.socket, ready.set)
+        loop.add_reader(pgconn.socket, ready.set)  # the server may first want to be rid of something
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(pgconn.socket)
+            loop.remove_reader(pgconn.socket)
+        pgconn.consume_input()
 
 
 async def _begun(pgconn: pq.abc.PGconn) -> None:
@@ -126,7 +152,7 @@ class CopiedRows:
         """The rows of a snapshot as changes, numbered from `first` on."""
 
         def values() -> list[tuple[Any, ...]]:
-            return [self._values(texts_of(row)) for row in rows]
+            return [self._values(texts_of(row)) for row in rows] if self._fields else [()] * len(rows)
 
         if not self._by_columns:
             return RowChanges(self._dataset, self._fields, values(), first, Op.READ)
@@ -158,12 +184,15 @@ _ESCAPED: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\
 _BACKSLASH: Final = re.compile(rb"\\([bfnrtv\\])")
 
 
-def texts_of(row: memoryview) -> tuple[str | None, ...]:
-    """The texts of a row in COPY's text form, the line's end behind them; None for null."""
+def texts_of(row: memoryview) -> tuple[Any, ...]:
+    """The texts of a row in COPY's text form, the line's end behind them; None for null, bytes where they are no UTF-8.
+
+    These fit no type: the row goes to the dead letters.
+    """
     return tuple(_text(part) for part in bytes(row[:-1]).split(b"\t"))
 
 
-def _text(part: bytes) -> str | None:
+def _text(part: bytes) -> str | bytes | None:
     if b"\\" not in part:
-        return part.decode()
-    return None if part == b"\\N" else _BACKSLASH.sub(lambda found: _ESCAPED[found[1]], part).decode()
+        return decoded(part)
+    return None if part == b"\\N" else decoded(_BACKSLASH.sub(lambda found: _ESCAPED[found[1]], part))

@@ -176,11 +176,19 @@ def _tuple(data: bytes, at: int) -> tuple[Tuple, int]:
         at += 1
         if kind == 0x74:  # t: text
             end = at + 4 + _INT32(data, at)[0]
-            append(data[at + 4 : end].decode())
+            append(decoded(data[at + 4 : end]))
             at = end
         else:  # n: null, u: unchanged TOAST
             append(None if kind == 0x6E else UNCHANGED)
     return values, at
+
+
+def decoded(text: bytes) -> str | bytes:
+    """A text of the server's; the bytes as they are where they are no UTF-8: they fit no type."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import psycopg
 from psycopg import pq
 
-from adapters.postgres.copy_out import readable
+from adapters.postgres.copy_out import let_bytes_be, readable
 from adapters.postgres.login import connection_error
 from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
 
@@ -100,6 +100,7 @@ class Replication:
         Raises:
             psycopg.Error: the server ended the stream.
         """
+        await let_bytes_be(self._open)
         pgconn = self._open.pgconn
         pgconn.send_query(
             f'START_REPLICATION SLOT "{self._slot}" LOGICAL {lsn_text(start)}'

@@ -67,7 +67,7 @@ def read(reader: Any, value: object, *, lenient: bool = True) -> Any:
     Raises:
         UnknownLabelError: not if `lenient`.
     """
-    if value is None or value is UNCHANGED:
+    if value is None or value is UNCHANGED or isinstance(value, bytes):
         return value
     try:
         return reader(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from adapters.postgres.copy_out import CopiedRows, messages
+from adapters.postgres.copy_out import CopiedRows, let_bytes_be, messages
 from bus.spi import Batch, Snapshot
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ async def snapshot(
     now = time.time_ns() // 1000
     names = tuple(datasets)
     yield Batch(unit, last=False, time=now, snapshot=Snapshot.BEGIN, datasets=names)
+    await let_bytes_be(connection)
     await connection.execute("begin isolation level repeatable read read only")
     await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
     number = 0

@@ -38,14 +38,16 @@ class Tally:
             if each.topic.startswith(_DEAD_LETTERS):
                 dataset = each.topic.removeprefix(_DEAD_LETTERS)
                 for rule, count in _rules(each).items():
-                    tally.rejected[dataset, rule.decode()] += count
+                    tally.rejected[dataset, rule.decode("utf-8", "replace")] += count
         return tally
 
 
 def _rules(letters: Made) -> dict[bytes, int]:
+    """How often each rule; ours stands behind what the original may have had by that name."""
     if not isinstance(letters, Output):
         return letters.header_values(RULE.encode())
-    return {value: 1 for name, value in letters.headers if name == RULE and value}
+    rule = next((value for name, value in reversed(letters.headers) if name == RULE), None)
+    return {} if rule is None else {rule: 1}
 
 
 @dataclass(slots=True)

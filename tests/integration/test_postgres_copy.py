@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,11 @@ from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
 from bus.pipeline.native.encoding import change_encoder
-from bus.spi import ColumnChanges
+from bus.spi import ColumnChanges, SourceRefusedError
 from tests.integration.test_postgres_types import COLUMNS, DOMAIN, ENUM
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from bus.pipeline.record import Output
     from bus.spi import Batch, SourceDataset
@@ -85,6 +86,49 @@ async def test_a_database_in_another_encoding_tells_the_same_texts(source: Sourc
         await reading.changes(1)
     source.parameters = parameters
     assert [change.after for change in reading.all] == [{"id": 1, "name": "王伟"}, {"id": 2, "name": "王伟"}]
+
+
+async def test_bytes_that_are_no_text_cost_their_row_and_nothing_else(
+    source: Source, make_bus: Callable[..., Any]
+) -> None:
+    name = f"{source.parameters['dbname']}_ascii"
+    await source.sql(f"create database {name} encoding 'SQL_ASCII' locale 'C' template template0")
+    source.parameters |= {"dbname": name}
+    await source.sql(
+        "create table t (id int primary key, name text)",
+        r"insert into t values (1, '王伟'), (2, E'\xff\xfe'), (3, 'Ann')",
+    )
+    bus = await make_bus("public.t", "id")
+    async with bus.run():
+        await bus.until_raw(2)
+        await source.sql(r"insert into t values (4, E'\xfe'), (5, '李静')")
+        records = await bus.until_raw(3)
+    assert {record.key: record.value["after"]["name"] for record in records} == {
+        b"1": "王伟",
+        b"3": "Ann",
+        b"5": "李静",
+    }
+    letters = await bus.dlq()
+    assert sorted(letter.key for letter in letters) == [b"2", b"4"]
+    assert {letter.headers["bus_reject_rule"] for letter in letters} == {"encode"}
+
+
+async def test_a_text_without_a_form_in_utf_8_is_refused_without_its_bytes(source: Source) -> None:
+    name = f"{source.parameters['dbname']}_cn"
+    await source.sql(f"create database {name} encoding 'EUC_CN' locale 'C' template template0")
+    source.parameters |= {"dbname": name}
+    await source.sql("create table t (id int primary key, name text)", r"insert into t values (1, E'\xfe\xfe')")
+    with pytest.raises(SourceRefusedError, match="no form in UTF-8") as refused:
+        async with source.read("public.t") as reading:
+            await reading.snapshot()
+    assert "0xfe" not in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [100, 100_000, 20_000_000])
+async def test_a_long_statement_goes_out_whole(source: Source, size: int) -> None:
+    """A socket takes less at once; neither side may wait for the other then."""
+    statement = f"copy (select '{'x' * size}'::text) to stdout".encode()
+    assert await asyncio.wait_for(_copied(source, statement), 30) == [b"x" * size + b"\n"]
 
 
 async def _copied(source: Source, statement: bytes, most: int = 1000) -> list[bytes]:

@@ -153,6 +153,21 @@ def test_a_table_with_an_array_is_read_by_rows() -> None:
     assert (change.after, change.row) == ({"c": [1, 2]}, 7)
 
 
+def test_a_table_without_columns_has_rows_of_nothing() -> None:
+    changes = CopiedRows(table_of([])).changes([copied([]), copied([])], 1)
+    assert [(change.after, change.row) for change in changes] == [({}, 1), ({}, 2)]
+
+
+def test_a_text_that_is_no_utf_8_leaves_its_row_to_the_dead_letters() -> None:
+    changes = CopiedRows(table_of(["text", "int4", "date"])).changes([memoryview(b"\xff\\\\\t1\t\xff\n")], 1)
+    assert changes[0].after == {"c0": b"\xff\\", "c1": 1, "c2": b"\xff"}
+
+
+def test_a_number_beyond_doubles_is_read_as_python_reads_it() -> None:
+    told, expected = both(["float8"], [["1e400"]])
+    assert told == expected == [[math.inf]]
+
+
 def test_infinity_is_a_double() -> None:
     told, expected = both(["float8"], [["Infinity"]])
     assert told == expected == [[math.inf]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -513,3 +514,13 @@ async def test_dumps_with_very_long_names_are_refused_and_held(dumps: DumpFolder
         (dumps.folder / accept).touch()
         await reading.changes(100)
         await until(lambda: dumps.names() == [], within=15, what="all is moved")
+
+
+@pytest.mark.parametrize(("rows", "size"), [(41_000, 950), (4_000, 20_000)])
+async def test_long_rows_fit_into_the_memory_of_those_who_read_them(dumps: DumpFolder, rows: int, size: int) -> None:
+    """An engine reads a part of a file as a whole; parts are made by bytes, not by rows alone."""
+    seeds = random.Random(7)
+    names = {f"{number:06}": seeds.randbytes(size // 2).hex() for number in range(rows)}
+    dumps.drop("people-1.csv", names)
+    found = {row["number"]: row["name"] for change in changes(await dumps.take()) if (row := change.after)}
+    assert found == names

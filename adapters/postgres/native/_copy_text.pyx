@@ -8,12 +8,13 @@ PostgreSQL documentation, "COPY", File Formats, Text Format; Arrow columnar form
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcpy
 
 cdef extern from "Python.h":
-    double PyOS_string_to_double(const char*, char**, object) except? -1.0
+    double PyOS_string_to_double(const char*, char**, PyObject*) except? -1.0
 
 cdef extern from *:
     ctypedef int int128 "__int128"
@@ -341,7 +342,7 @@ cdef bint read_real(const uint8_t* at, const uint8_t* end, double* number) excep
     memcpy(text, at, size)
     text[size] = 0
     try:
-        number[0] = PyOS_string_to_double(text, &stopped, None)
+        number[0] = PyOS_string_to_double(text, &stopped, NULL)
     except ValueError:
         return False
     return stopped == <char*>text + size

@@ -342,9 +342,10 @@ cdef tuple headers_of(Bytes p, Bytes end):
 
 
 cdef bytes header_of(Bytes p, Bytes end, bytes name):
-    """The value of a header that a record has, likewise; None if it has none of the name."""
+    """The value of the last header of a name that a record has, likewise; None if there is none."""
     cdef int64_t count = 0, size = 0
     cdef bint is_it
+    cdef bytes found = None
     read_number(&p, end, &count)
     while count > 0:
         read_number(&p, end, &size)
@@ -352,10 +353,10 @@ cdef bytes header_of(Bytes p, Bytes end, bytes name):
         p += size
         read_number(&p, end, &size)
         if is_it:
-            return None if size < 0 else PyBytes_FromStringAndSize(<const char*>p, size)
+            found = None if size < 0 else PyBytes_FromStringAndSize(<const char*>p, size)
         p += max(size, 0)
         count -= 1
-    return None
+    return found
 
 
 cdef bint read_bytes(Bytes* place, Bytes end, Bytes* found, int64_t* size) noexcept nogil:
@@ -497,7 +498,7 @@ cdef class Packed:
         return 0
 
     def header_values(self, bytes name not None):
-        """How often each value of a header stands in the records; the first of those that a record has.
+        """How often each value of a header stands in the records; the last of those that a record has.
 
         Raises:
             ValueError: the records are in a batch already.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -13,6 +13,11 @@ from bus.pipeline.counts import Tally
 from bus.pipeline.dlq import DeadLetters, dead_letter, reject_headers
 from bus.pipeline.record import one_by_one
 from bus.pipeline.reject import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bus.pipeline.record import InputRecord
 
 WHY = reject_headers("normalise", "undecodable", "", "it is garbage", "raw.a.b/0/7")
 MB = 1_048_576
@@ -110,3 +115,21 @@ def test_a_record_is_copied_only_where_it_is() -> None:
 
 def test_no_rejects_no_letters() -> None:
     assert DeadLetters("normalise", "a.b", ("raw.a.b", 3), []).made() == []
+
+
+@pytest.mark.parametrize("theirs", [b"theirs", b"\xff", b"", None])
+def test_what_an_original_calls_its_rule_is_not_counted(theirs: bytes | None) -> None:
+    header = ("bus_reject_rule", theirs)
+    records = [Record(7, b"k", b"v", [header])]  # type: ignore[list-item]  # a foreign one may be null
+    ways: list[Sequence[InputRecord]] = [records]
+    if IS_BUILT:
+        ways.append(Records.of("raw.a.b", 3, records))
+    for way in ways:
+        letters = DeadLetters("normalise", "a.b", ("raw.a.b", 3), way)
+        letters.add(0, REJECTS[0], "c.one")
+        assert Tally.of(letters.made()).rejected == Counter({("a.b", "codes"): 1})
+
+
+def test_a_rule_that_is_no_text_is_counted_too() -> None:
+    letter = dead_letter("a.b", b"k", b"v", [], [("bus_reject_rule", b"\xff")])
+    assert Tally.of([letter]).rejected == Counter({("a.b", "\ufffd"): 1})
