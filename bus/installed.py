@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bus.catalogue.load import did_you_mean, keys_at
 from bus.errors import ConfigError, WrongUseError
@@ -102,6 +102,10 @@ def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> tuple[str, 
 def _file_values(file: Path) -> dict[str, Any]:
     try:
         found = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:  # its text may quote the file, which may hold a secret
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError("not YAML", where=f"{file}{line}", fix="mend that line, or the one before it") from None
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ConfigError(
             type(error).__name__, where=str(file), fix="it must be a readable YAML file in UTF-8"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bus.errors import SchemaNotFoundError
 from bus.pipeline.codec import UnknownSchemaError
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
 
+MOST_SHOWN: Final = 1_000
+"""Bytes of a value that has no form for people."""
+
 
 async def decoded(value: bytes | None, decoders: Decoders, registry: SchemaRegistry) -> Any:
-    """What the value says; its text, or its length, where it is not Avro (dead letters may hold anything)."""
+    """What the value says; its text, or its bytes escaped, where it is not Avro (dead letters may hold anything)."""
     if value is None:
         return None
     try:
@@ -29,4 +32,5 @@ async def decoded(value: bytes | None, decoders: Decoders, registry: SchemaRegis
         try:
             return value.decode()
         except UnicodeDecodeError:
-            return f"({len(value)} bytes that are not Avro)"
+            told = value[:MOST_SHOWN].decode("utf-8", "backslashreplace")
+            return f"({len(value)} bytes that are neither Avro nor UTF-8) {told}"

@@ -39,3 +39,10 @@ def test_what_does_not_fit_is_told_without_the_value(tmp_path: Path) -> None:
     error = refused("postgres", tmp_path / "register.yaml", "database: people\nuser: bus_reader\n", environment)
     assert error.detail.startswith("port: ")
     assert "hunter2" not in f"{error.detail} {error.where} {error.fix}"
+
+
+def test_what_is_no_yaml_is_told_by_its_line_and_not_quoted(tmp_path: Path) -> None:
+    error = refused("postgres", tmp_path / "register.yaml", "database: people\npassword: [hunter2\nuser: a\n")
+    assert error.detail == "not YAML"
+    assert error.where.endswith("register.yaml:3")
+    assert "hunter2" not in str(error)
