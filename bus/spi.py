@@ -221,8 +221,9 @@ class ColumnChanges(Sequence[Change]):
 
     Args:
         dataset: see `Change.dataset`.
-        fields: the columns' names.
-        columns: a struct array with a column for each value that a tuple of `RowChanges` holds, in that order. As their
+        fields: names of a row's values, as in `RowChanges`.
+        columns: a struct array with a column for each value that a tuple of `RowChanges` holds, in that order: one for
+            each field where `op` is given; else the op's symbol, then the fields before, then the fields after. As
             columns go texts, booleans, whole numbers of 8 to 64 bits with sign, floats, bytes, dates in days, times of
             day and moments in microseconds (those with a zone for `timestamp-micros`, those without for
             `local-timestamp-micros`), decimals of 128 bits of the schema's scale.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from bus.pipeline.position import Progress
@@ -59,3 +63,16 @@ def test_where_a_batch_ends_needs_no_rows() -> None:
     batch = Batch("0/A", ColumnChanges("t", FIELDS, array, 3, values, 5))
     AdapterCounts().took([batch], Progress(), 0.1)
     assert [each.last_row for each in (batch, Batch("0/A", TOLD), Batch("0/A", CHANGES), Batch("0/A"))] == [7, 7, 7, 0]
+
+
+def test_the_example_of_the_specification_is_one() -> None:
+    text = (Path(__file__).parents[2] / "adapters" / "SPEC.md").read_text("utf-8")
+    *_, example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    batch = names["batch"]
+    assert [(change.op, change.after, change.row) for change in batch.changes] == [
+        (Op.READ, {"id": 7, "name": "甲"}, 1),
+        (Op.READ, {"id": 8, "name": "乙"}, 2),
+        (Op.READ, {"id": 9, "name": "丙"}, 3),
+    ]
