@@ -58,3 +58,10 @@ def _adapters(workspace: Workspace) -> Iterator[Finding]:
                 workspace.where(dataset, "spec", "source", "config"),
                 "an adapter instance is one department's: name another `config`",
             )
+        if other.spec.source.adapter != dataset.spec.source.adapter:
+            kinds = f"{other.spec.source.adapter!r} and {dataset.spec.source.adapter!r}"
+            yield Finding(
+                f"the adapter {config!r} would be of two kinds, {kinds}",
+                workspace.where(dataset, "spec", "source", "adapter"),
+                "an adapter instance is of one kind (`bus adapter list` shows them): mend it, or name another `config`",
+            )

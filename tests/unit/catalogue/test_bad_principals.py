@@ -57,6 +57,12 @@ def workspace(tmp_path: Path) -> Path:
             "the adapter 'scjg' would publish for two departments, scjg and zwfw",
             "name another `config`",
         ),
+        (
+            "adapter: postgres, config: zwfw-front",
+            "adapter: postgress, config: scjg",
+            "the adapter 'scjg' would be of two kinds, 'postgres' and 'postgress'",
+            "mend it, or name another `config`",
+        ),
     ],
 )
 def test_a_principal_that_is_not_one_ones_own_is_refused(  # noqa: PLR0913, PLR0917  (one row of the table)
