@@ -19,5 +19,6 @@ mypy
 lint-imports --no-cache
 sh -n deploy/*.sh
 [ -n "$long" ] || sh deploy/sanitize.sh
-# A file's tests stay together, in one of two processes (of four at most): each has a broker of its own.
-exec pytest -n auto --maxprocesses 4 --dist loadfile -m "$long" "$@"
+# In as many processes as there are cores, four at most: each has a broker of its own. A file's tests stay together, and
+# files come in their order: the slow ones first.
+exec pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$long" "$@"
