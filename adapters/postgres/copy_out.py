@@ -80,17 +80,8 @@ async def messages(connection: AsyncConnection[Any], statement: bytes, most: int
 
 async def _sent(pgconn: pq.abc.PGconn) -> None:
     """Let all of a statement go out: the connection does not wait, and what the socket does not take stays behind."""
-    loop = asyncio.get_running_loop()
     while pgconn.flush():
-        ready = asyncio.Event()
-        loop.add_writer(pgconn.socket, ready.set)
-        loop.add_reader(pgconn.socket, ready.set)  # the server may first want to be rid of something
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_writer(pgconn.socket)
-            loop.remove_reader(pgconn.socket)
-        pgconn.consume_input()
+        await readable(pgconn, or_writable=True)  # the server may first want to be rid of something
 
 
 async def _begun(pgconn: pq.abc.PGconn) -> None:
@@ -124,15 +115,19 @@ async def _arriving(pgconn: pq.abc.PGconn, most: int) -> AsyncGenerator[list[mem
         yield some
 
 
-async def readable(pgconn: pq.abc.PGconn) -> None:
-    """Wait for bytes from the server, and take them in."""
+async def readable(pgconn: pq.abc.PGconn, *, or_writable: bool = False) -> None:
+    """Wait for bytes from the server, or until it takes some, and take them in."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(pgconn.socket, ready.set)
+    if or_writable:
+        loop.add_writer(pgconn.socket, ready.set)
     try:
         await ready.wait()
     finally:
         loop.remove_reader(pgconn.socket)
+        if or_writable:
+            loop.remove_writer(pgconn.socket)
     pgconn.consume_input()
 
 
@@ -146,6 +141,7 @@ class CopiedRows:
         self._values = values_reader(table)
         self._kinds = [(each.kind, _scale(each)) for each in types]
         self._arrow = [_arrow(each) for each in types if each.kind]
+        self._struct = nanoarrow.struct({str(place): kind for place, kind in enumerate(self._arrow)})
         self._by_columns = native.buffers is not None and all(each.kind for each in types) and bool(types)
 
     def changes(self, rows: list[memoryview], first: int) -> Sequence[Change]:
@@ -166,8 +162,7 @@ class CopiedRows:
         made = [
             nanoarrow.c_array_from_buffers(kind, count, each) for kind, each in zip(self._arrow, columns, strict=True)
         ]
-        struct = nanoarrow.struct({str(place): kind for place, kind in enumerate(self._arrow)})
-        return nanoarrow.c_array_from_buffers(struct, count, [valid], children=made)
+        return nanoarrow.c_array_from_buffers(self._struct, count, [valid], children=made)
 
 
 def _scale(column: ColumnType) -> int:

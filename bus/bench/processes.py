@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
-
 FAILED: Final = "lane FAILED"
 """Stands in the log of a worker."""
 

@@ -244,10 +244,10 @@ class AdapterConformance:
         if not any(isinstance(batch.changes, ColumnChanges) for batch in batches):
             pytest.skip("it hands over no columns")
         by_rows = [replace(batch, changes=list(batch.changes)) for batch in batches]
-        assert _records(found, subject.key, batches) == _records(found, subject.key, by_rows)
+        assert records_of(found, subject.key, batches) == records_of(found, subject.key, by_rows)
 
 
-def _records(dataset: SourceDataset, key: tuple[str, ...], batches: Sequence[Batch]) -> list[Output]:
+def records_of(dataset: SourceDataset, key: tuple[str, ...], batches: Sequence[Batch]) -> list[Output]:
     """What the runtime makes of batches."""
     schema = envelope_schema("kit.dataset", dataset.schema)
     raw = RawDataset("kit.dataset", 4, key, (), "urn:kit", encoder(1, schema))

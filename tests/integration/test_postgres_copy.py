@@ -11,18 +11,13 @@ import psycopg
 import pytest
 
 from adapters.postgres.copy_out import messages
-from bus.pipeline.codec import encoder
-from bus.pipeline.envelope import envelope_schema
-from bus.pipeline.ingest import Ingest, RawDataset
-from bus.pipeline.native.encoding import change_encoder
 from bus.spi import ColumnChanges, SourceRefusedError
+from bus.testing.conformance import records_of
 from tests.integration.test_postgres_types import COLUMNS, DOMAIN, ENUM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bus.pipeline.record import Output
-    from bus.spi import Batch, SourceDataset
     from tests.integration.conftest import Source
 
 BY_COLUMNS = [(kind, text) for kind, text, _ in COLUMNS if not kind.endswith("[]")]
@@ -41,14 +36,6 @@ ODD = {
 }
 
 
-def _outputs(dataset: SourceDataset, batches: list[Batch]) -> list[Output]:
-    schema = envelope_schema("a.b", dataset.schema)
-    raw = RawDataset("a.b", 4, dataset.primary_key, (), "urn:shuniu:t:1:s", encoder(3, schema))
-    raw = replace(raw, native=change_encoder(raw, 3, schema))
-    ingest = Ingest({dataset.name: raw}, None)
-    return [output for batch in batches for output in ingest.outputs(batch)]
-
-
 async def test_columns_and_rows_become_the_same_records(source: Source) -> None:
     columns = ", ".join(f"c{number} {kind}" for number, (kind, _) in enumerate(BY_COLUMNS))
     values = ", ".join(text for _, text in BY_COLUMNS)
@@ -64,9 +51,10 @@ async def test_columns_and_rows_become_the_same_records(source: Source) -> None:
 
     told = [batch for batch in reading.batches if batch.changes]
     assert all(isinstance(batch.changes, ColumnChanges) for batch in told)
-    records = _outputs(dataset, told)
+    records = records_of(dataset, dataset.primary_key, told)
     assert len(records) == 9 + len(odd)
-    assert records == _outputs(dataset, [replace(batch, changes=list(batch.changes)) for batch in told])
+    by_rows = [replace(batch, changes=list(batch.changes)) for batch in told]
+    assert records == records_of(dataset, dataset.primary_key, by_rows)
     letters = [record for record in records if record.topic.startswith("dlq.")]
     assert len(letters) == 6  # no date, moment, decimal or half of a double says these
 

@@ -31,6 +31,10 @@ cdef enum ColumnKind:
     UNKNOWN_COLUMN, NULLS, BITS, INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, TEXTS, LARGE_TEXTS, OCTETS, LARGE_OCTETS
     DATES, TIMES, MOMENTS, LOCAL_MOMENTS, DECIMALS
 
+cdef enum:
+    FIRST_DAY = -719_162  # since 1970, that Python's dates hold, which the reference makes of them: 0001-01-01
+    LAST_DAY = 2_932_896  # 9999-12-31
+
 cdef struct Column:
     int kind
     int scale              # of decimals

@@ -15,9 +15,7 @@ from libc.string cimport strchr, strcmp, strncmp
 import datetime as dt
 
 cdef enum:
-    FIRST_DAY = -719_162    # 0001-01-01, which is the first for Python's dates and for Avro's readers in it
-    LAST_DAY = 2_932_896    # 9999-12-31
-    DAY_ONE = 719_163       # ordinal of 1970-01-01
+    DAY_ONE = 719_163  # ordinal of 1970-01-01
 
 _SIMPLE = {
     b"n": (NULLS, 0), b"b": (BITS, 2), b"c": (INT8, 2), b"s": (INT16, 2), b"i": (INT32, 2), b"l": (INT64, 2),

@@ -22,12 +22,14 @@ from bus.pipeline.native._columns cimport (
     BITS,
     DATES,
     DECIMALS,
+    FIRST_DAY,
     FLOAT32,
     FLOAT64,
     INT8,
     INT64,
     LARGE_OCTETS,
     LARGE_TEXTS,
+    LAST_DAY,
     LOCAL_MOMENTS,
     MOMENTS,
     OCTETS,
@@ -85,9 +87,6 @@ _LOGICAL = {
     "local-timestamp-micros": LOCAL_MICROS, "decimal": DECIMAL, "uuid": UUID,
 }
 
-# What Python's dates and times hold, which the reference makes of these: days and microseconds since 1970.
-cdef int64_t FIRST_DAY = -719_162
-cdef int64_t LAST_DAY = 2_932_896
 cdef int64_t DAY_MICROS = 86_400_000_000
 cdef int MOST_DIGITS = 38  # of 128 bits
 
@@ -381,7 +380,6 @@ cdef class Writer:
         self._put_byte(0)
         return True
 
-
     cdef bint _write_cell(self, Form form, const Column* column, int64_t row) except -1:
         """A value of a column in its schema's form, as the reference writes what Python has for it."""
         if is_null(column, row):
@@ -616,100 +614,93 @@ cdef class ChangeEncoder(Writer):
         finally:
             self._end()
 
-    cdef object _plain_values(self, Told told, tuple values, object op, int64_t number):
-        """The record of a change that is told by values, and does not touch the key; None gives it up."""
+    cdef object _plain_told(self, Told told, tuple values, object op, int64_t row, int64_t number):
+        """The record of a change that does not touch the key; None gives it up.
+
+        Args:
+            told: of its batch.
+            values: that tell it; None: a row of the columns does.
+            op: see `bus.spi.RowChanges`.
+            row: of the columns.
+            number: of the change in its unit.
+        """
         if not self._begin():
             return None
         try:
-            return self._of_values(told, values, op, number)
+            return self._of_told(told, values, op, row, number)
         except Exception:  # the reference meets it again, and says what it is
             return None
         finally:
             self._end()
 
-    cdef object _of_values(self, Told told, tuple values, object op, int64_t number):
+    cdef object _of_told(self, Told told, tuple values, object op, int64_t row, int64_t number):
         cdef Py_ssize_t width = len(self._fields), before = -1, after = 0
         cdef bytes key
+        if op is _DELETE:
+            return None
+        if values is None:
+            if not self._columns.has_row(row):
+                return None
+        elif len(values) != (width if op is not None else 2 * width + 1):
+            return None
         if op is None:
-            op = _SYMBOLS.get(values[0]) if len(values) == 2 * width + 1 else None
+            op = _SYMBOLS.get(self._value_at(values, 0, row))
             if op is None:
                 return None
             before, after = 1 if op is not _CREATE else -1, width + 1
-        elif len(values) != width or op is _DELETE:
+        if op is _UPDATE and before > 0 and not self._is_same_key_at(values, before, after, row):
             return None
-        if op is _UPDATE and before > 0 and not self._is_same_key_at(values, before, after):
-            return None
-        key = self._key_at(values, before if op is _DELETE else after)
+        key = self._key_at(values, before if op is _DELETE else after, row)
         if key is None or not self._put_op(op):
             return None
-        if not self._put_values(values, before) or not self._put_values(values, -1 if op is _DELETE else after):
+        if not self._put_told(values, before, row):
+            return None
+        if not self._put_told(values, -1 if op is _DELETE else after, row):
             return None
         return self._finished(told, number, key, False, False)
 
-    cdef object _plain_cells(self, Told told, object op, int64_t row, int64_t number):
-        """The record of a change that is told by a row of the columns, and does not touch the key; None gives it up."""
-        if not self._begin():
-            return None
-        try:
-            return self._of_cells(told, op, row, number)
-        except Exception:  # the reference meets it again, and says what it is
-            return None
-        finally:
-            self._end()
+    cdef object _value_at(self, tuple values, Py_ssize_t place, int64_t row):
+        return self._columns.value(place, row) if values is None else values[place]
 
-    cdef object _of_cells(self, Told told, object op, int64_t row, int64_t number):
-        cdef Py_ssize_t before = -1, after = 0
-        cdef bytes key
-        if not self._columns.has_row(row):
-            return None
-        if op is None:
-            op = _SYMBOLS[self._columns.value(0, row)]
-            before, after = 1 if op is not _CREATE else -1, len(self._fields) + 1
-        if op is _UPDATE and not self._is_same_key_in(row, before, after):
-            return None
-        key = self._key_in(row, before if op is _DELETE else after)
-        if key is None or not self._put_op(op):
-            return None
-        if not self._put_cells(row, before) or not self._put_cells(row, -1 if op is _DELETE else after):
-            return None
-        return self._finished(told, number, key, False, False)
-
-    cdef bint _put_cells(self, int64_t row, Py_ssize_t start) except -1:
-        """A row whose values stand in the columns from a place on; there is none at -1."""
+    cdef bint _put_told(self, tuple values, Py_ssize_t start, int64_t row) except -1:
+        """A row whose values stand in a tuple, or in the columns, from a place on; there is none at -1."""
         cdef Form form = self._row
+        cdef Form inside
         cdef Py_ssize_t i, place
+        cdef bint is_put
         if start < 0:
             self._put_byte(0)
             return True
         self._put_byte(2)
         for i in range(len(form.names)):
-            place = self._places[i]
-            if place >= 0:
-                if not self._write_cell(<Form>form.children[i], &self._columns.at[start + place], row):
-                    return False
-            elif not (<tuple>form.defaults[i]):
-                return False
-            elif not self._write(<Form>form.children[i], (<tuple>form.defaults[i])[0]):
+            place, inside = self._places[i], form.children[i]
+            if place < 0:
+                is_put = len(<tuple>form.defaults[i]) and self._write(inside, (<tuple>form.defaults[i])[0])
+            elif values is None:
+                is_put = self._write_cell(inside, &self._columns.at[start + place], row)
+            else:
+                is_put = self._write(inside, values[start + place])
+            if not is_put:
                 return False
         return True
 
-    cdef bint _is_same_key_in(self, int64_t row, Py_ssize_t before, Py_ssize_t after) except -1:
+    cdef bint _is_same_key_at(self, tuple values, Py_ssize_t before, Py_ssize_t after, int64_t row) except -1:
         cdef Py_ssize_t place
         for place in self._key_places:
             if place < 0:
                 return False
-            if not self._is_same(self._columns.value(before + place, row), self._columns.value(after + place, row)):
+            if not self._is_same(self._value_at(values, before + place, row), self._value_at(values, after + place, row)):
                 return False
         return True
 
-    cdef bytes _key_in(self, int64_t row, Py_ssize_t start):
-        """The key of a row whose values stand in the columns from a place on; None gives the change up."""
+    cdef bytes _key_at(self, tuple values, Py_ssize_t start, int64_t row):
+        """The key of a row whose values stand from a place on; None gives the change up."""
         cdef Py_ssize_t place
         if len(self._key_places) == 1:
             place = self._key_places[0]
-            return self._key_of_value(self._columns.value(start + place, row)) if place >= 0 else None
-        told = zip(self._key, self._key_places)
-        return self._key_of({name: self._columns.value(start + place, row) for name, place in told if place >= 0})
+            return self._key_of_value(self._value_at(values, start + place, row)) if place >= 0 else None
+        named = zip(self._key, self._key_places)
+        return self._key_of({name: self._value_at(values, start + place, row) for name, place in named if place >= 0})
 
     cdef bint _lay_out_columns(self, object changes) except -1:
         """From now on cells stand in the columns of these changes; False if they may not."""
@@ -738,42 +729,6 @@ cdef class ChangeEncoder(Writer):
             self._key_places = tuple([places.get(name, -1) for name in self._key])
             self._fields = fields
         return True
-
-    cdef bint _put_values(self, tuple values, Py_ssize_t start) except -1:
-        """A row whose values stand in a tuple from a place on; there is none at -1."""
-        cdef Form form = self._row
-        cdef Py_ssize_t i, place
-        if start < 0:
-            self._put_byte(0)
-            return True
-        self._put_byte(2)
-        for i in range(len(form.names)):
-            place = self._places[i]
-            if place >= 0:
-                inside = values[start + place]
-            elif <tuple>form.defaults[i]:
-                inside = (<tuple>form.defaults[i])[0]
-            else:
-                return False
-            if not self._write(<Form>form.children[i], inside):
-                return False
-        return True
-
-    cdef bint _is_same_key_at(self, tuple values, Py_ssize_t before, Py_ssize_t after) except -1:
-        cdef Py_ssize_t place
-        for place in self._key_places:
-            if place < 0 or not self._is_same(values[before + place], values[after + place]):
-                return False
-        return True
-
-    cdef bytes _key_at(self, tuple values, Py_ssize_t start):
-        """The key of a row whose values stand in a tuple from a place on; None gives the change up."""
-        cdef Py_ssize_t place
-        if len(self._key_places) == 1:
-            place = self._key_places[0]
-            return self._key_of_value(values[start + place]) if place >= 0 else None
-        row = {name: values[start + place] for name, place in zip(self._key, self._key_places) if place >= 0}
-        return self._key_of(row)
 
     cdef object _record(
         self, Told told, object row, object op, object before, object after, bytes key, bint released, bint last
@@ -897,12 +852,9 @@ def records(
     """See `bus.pipeline.native.encoding.records`."""
     cdef ChangeEncoder encoder
     cdef object record
-    if type(changes) is _RowChanges:
+    if type(changes) is _RowChanges or type(changes) is _ColumnChanges:
         encoder = encoders.get(changes.dataset)
-        return place if encoder is None else _of_rows(encoder, told, changes, place, end, done, made)
-    if type(changes) is _ColumnChanges:
-        encoder = encoders.get(changes.dataset)
-        return place if encoder is None else _of_columns(encoder, told, changes, place, end, done, made)
+        return place if encoder is None else _of_told(encoder, told, changes, place, end, done, made)
     if type(changes) is not list:
         return place
     while 0 <= place < end and place < len(changes):
@@ -924,58 +876,41 @@ def records(
     return place
 
 
-cdef Py_ssize_t _of_rows(
+cdef Py_ssize_t _of_told(
     ChangeEncoder encoder, Told told, object changes, Py_ssize_t place, Py_ssize_t end, int64_t done, list made
 ) except -1:
-    """The same, of changes that are told by values."""
+    """The same, of changes that are told by tuples of values, or by columns."""
     cdef object op = changes.op, record
-    cdef list values
+    cdef list values = None
+    cdef Py_ssize_t count
     cdef int64_t first
     cdef int overflow = 0
-    if type(changes.values) is not list or type(changes.fields) is not tuple or type(changes.first) is not int:
+    if type(changes.fields) is not tuple or type(changes.first) is not int:
         return place
-    values, first = changes.values, PyLong_AsLongLongAndOverflow(changes.first, &overflow)
-    if overflow or not -FARTHEST < first < FARTHEST or not encoder._lay_out(changes.fields):
+    if type(changes) is _RowChanges:
+        if type(changes.values) is not list:
+            return place
+        values = changes.values
+    elif op is _UPDATE or op is _DELETE:
         return place
-    if place >= 0 and first + place <= done:
-        place = min(end, len(values), done - first + 1)
-    while 0 <= place < end and place < len(values):
-        if type(values[place]) is not tuple:
-            break
-        record = encoder._plain_values(told, values[place], op, first + place)
-        if record is None:
-            break
-        made.append(record)
-        place += 1
-    return place
-
-
-cdef Py_ssize_t _of_columns(
-    ChangeEncoder encoder, Told told, object changes, Py_ssize_t place, Py_ssize_t end, int64_t done, list made
-) except -1:
-    """The same, of changes that are told by columns."""
-    cdef object op = changes.op, record
-    cdef Py_ssize_t count = len(changes)
-    cdef int64_t first
-    cdef int overflow = 0
-    if type(changes.fields) is not tuple or type(changes.first) is not int or op is _UPDATE or op is _DELETE:
-        return place
-    first = PyLong_AsLongLongAndOverflow(changes.first, &overflow)
+    count, first = len(changes), PyLong_AsLongLongAndOverflow(changes.first, &overflow)
     if overflow or not -FARTHEST < first < FARTHEST:
         return place
     try:
-        if not encoder._lay_out_columns(changes):
+        if not (encoder._lay_out(changes.fields) if values is not None else encoder._lay_out_columns(changes)):
             return place
     except Exception:  # not columns, or of nothing known here
         return place
     if place >= 0 and first + place <= done:
         place = min(end, count, done - first + 1)
     while 0 <= place < end and place < count:
-        record = encoder._plain_cells(told, op, place, first + place)
+        if values is not None and type(values[place]) is not tuple:
+            break
+        record = encoder._plain_told(told, None if values is None else values[place], op, place, first + place)
         if record is None:
             break
         made.append(record)
         place += 1
-    if place >= count:
+    if values is None and place >= count:
         encoder._let_go()
     return place

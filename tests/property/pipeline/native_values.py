@@ -24,6 +24,14 @@ T = TypeVar("T")
 needs_native = pytest.mark.skipif(not native.is_used(), reason="the native interpreter is not compiled, or left out")
 
 
+def by_reference(make: Callable[[], Any]) -> Any:
+    """What is made without the compiled code."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in native.BY_REFERENCE.items():
+            patched.setenv(name, value)
+        return make()
+
+
 def cases(count: int) -> settings:
     """So many; schemas are compiled in each, which takes its time."""
     return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))

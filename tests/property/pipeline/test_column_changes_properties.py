@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from bus.pipeline.codec import encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
-from bus.pipeline.native import BY_REFERENCE
 from bus.pipeline.native.encoding import change_encoder
 from bus.spi import Batch, ColumnChanges, Op, Position, RowChanges
 from tests.arrow_columns import column, columns
-from tests.property.pipeline.native_values import cases, needs_native
+from tests.property.pipeline.native_values import by_reference, cases, needs_native
 
 if TYPE_CHECKING:
     from bus.pipeline.record import Output
@@ -99,13 +98,6 @@ def outputs(schema: dict[str, Any], key: tuple[str, ...], batches: list[Batch], 
     return made
 
 
-def by_reference(schema: dict[str, Any], key: tuple[str, ...], batches: list[Batch], done: int) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in BY_REFERENCE.items():
-            patch.setenv(name, value)
-        return outputs(schema, key, batches, done)
-
-
 @st.composite
 def told_by_columns(draw: st.DrawFn) -> tuple[dict[str, Any], tuple[str, ...], list[Batch]]:
     """A row's schema, its key, and batches of changes: all of one kind, or each with its own."""
@@ -164,7 +156,7 @@ def test_changes_told_by_columns_become_what_their_rows_become(
 ) -> None:
     schema, key, batches = told
     made = outputs(schema, key, batches, done)
-    assert made == by_reference(schema, key, batches, done)
+    assert made == by_reference(lambda: outputs(schema, key, batches, done))
     assert made == outputs(schema, key, [replace(batch, changes=list(batch.changes)) for batch in batches], done)
 
 
@@ -188,7 +180,9 @@ def test_usual_columns_need_no_rows() -> None:
     rows = [("u", "a", None, "a", number) for number in range(600)]
     batch = Batch("0/A", _changes(rows, None, values=values), last=False)
     made = outputs(ROW, ("key",), [batch], 0)
-    assert made == by_reference(ROW, ("key",), [Batch("0/A", RowChanges("t", ("key", "no"), rows, 1), last=False)], 0)
+    assert made == by_reference(
+        lambda: outputs(ROW, ("key",), [Batch("0/A", RowChanges("t", ("key", "no"), rows, 1), last=False)], 0)
+    )
     assert len(made) == 600
 
 
@@ -221,7 +215,7 @@ class Broken:
 )
 def test_odd_columns_are_taken_by_rows(changes: ColumnChanges) -> None:
     batch = Batch("0/A", changes)
-    assert outputs(ROW, ("key",), [batch], 0) == by_reference(ROW, ("key",), [batch], 0)
+    assert outputs(ROW, ("key",), [batch], 0) == by_reference(lambda: outputs(ROW, ("key",), [batch], 0))
 
 
 def test_a_text_that_is_not_utf_8_is_taken_by_its_row() -> None:
@@ -230,4 +224,4 @@ def test_a_text_that_is_not_utf_8_is_taken_by_its_row() -> None:
         na.struct({"0": na.string(), "1": na.int64()}), 2, [None], children=[text, column("int64", [1, 2])]
     )
     batch = Batch("0/A", _changes([("?", 1), ("b", 2)], Op.READ, columns=array))
-    assert outputs(ROW, ("key",), [batch], 0) == by_reference(ROW, ("key",), [batch], 0)
+    assert outputs(ROW, ("key",), [batch], 0) == by_reference(lambda: outputs(ROW, ("key",), [batch], 0))

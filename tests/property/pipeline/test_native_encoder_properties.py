@@ -16,7 +16,6 @@ from fastavro import parse_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.pipeline import native
 from bus.pipeline.codec import UnencodableError, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.ingest import Ingest, RawDataset
@@ -24,7 +23,7 @@ from bus.pipeline.native.encoding import change_encoder, record_encoder, told_of
 from bus.pipeline.native.shapes import DEEPEST
 from bus.spi import Batch, Change, Op, Position, Rejected, RowChanges
 from bus.wire import MAX_RECORD_BYTES
-from tests.property.pipeline.native_values import needs_native
+from tests.property.pipeline.native_values import by_reference, needs_native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,14 +175,6 @@ def result(make: Callable[[], Any]) -> Any:
         return make()
     except UnencodableError as error:
         return error.detail
-
-
-def by_reference(make: Callable[[], Any]) -> Any:
-    """What is made without the compiled code."""
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in native.BY_REFERENCE.items():
-            patched.setenv(name, value)
-        return make()
 
 
 def both(schema: Any) -> tuple[Any, Any]:
