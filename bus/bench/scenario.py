@@ -105,7 +105,11 @@ class Bench:
     async def _through(self, flow: Flow) -> None:
         """Wait until all of a flow's raw records are in its views."""
         stages = [(NORMALISE_GROUP, wire.raw_topic(flow.dataset)), (ROUTE_GROUP, flow.shared)]
-        for group, topic in stages if flow.views else stages[:1]:
+        await self._past(stages if flow.views else stages[:1])
+
+    async def _past(self, stages: Iterable[tuple[str, str]]) -> None:
+        """Wait until each group has come to the end of its topic, one after the other."""
+        for group, topic in stages:
             async with watching(self._settings, group, topic) as watch:
                 await watch.until_through()
 
@@ -138,17 +142,18 @@ class Bench:
         with self._measured(WORKER) as worker:
             await until(lambda: _say(LANES_OWNED, worker))
             writing = self._filler(flow).trickle(rate, seconds)
-            waits = await arrivals(self._settings, flow.views, writing, **reading)
+            waits = await arrivals(self._settings, flow.views, writing, lambda: self._through(flow), **reading)
         return Latency(flow.title, rate, len(waits), *percentiles(waits))
 
     async def bare_latency(self, rate: float, seconds: float) -> Latency:
         """As far by two transactional copies, from a topic to the next and on: two bare transactional hops."""
         self._admin.create_topics([NewTopic(topic, PARTITIONS, {}) for topic in HOPS])
+        stages = [(f"{target}-group", source) for source, target in pairwise(HOPS)]
         one, two = (["bus.bench.copy", "transactional", *hop, f"{hop[1]}-group"] for hop in pairwise(HOPS))
         with self._measured(one) as first, self._measured(two) as second:
             await until(lambda: _say(READY, first, second))
             writing = Filler(self._settings, light(), HOPS[0]).trickle(rate, seconds)
-            waits = await arrivals(self._settings, HOPS[-1:], writing)
+            waits = await arrivals(self._settings, HOPS[-1:], writing, lambda: self._past(stages))
         return Latency("two bare hops", rate, len(waits), *percentiles(waits))
 
     async def quiet(self, datasets: int, seconds: float) -> Quiet:

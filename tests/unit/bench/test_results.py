@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bus.bench.interruption import beside, until_interrupted
-from bus.bench.latency import Latency, percentiles
+from bus.bench.latency import Latency, NothingArrivedError, percentiles
 from bus.bench.ratios import ratios
 from bus.bench.report import Results, print_results, spread
 from bus.bench.run import NAMES, Wish
@@ -53,6 +53,11 @@ def test_compiled_code_is_compared_with_the_reference_and_many_views_with_few() 
         ("normalise + 1 view", "normalise (light)"),
         ("normalise + 3,000 views, none matches", "normalise + 10 views, none matches"),
     }
+
+
+def test_what_never_arrived_has_no_percentiles_but_a_reason() -> None:
+    with pytest.raises(NothingArrivedError, match="no record came to its reader"):
+        percentiles([])
 
 
 def test_percentiles_are_in_milliseconds_and_in_order() -> None:
