@@ -86,6 +86,8 @@ class Capabilities:
         resumable: reading can start again from a position.
         ordered: changes of one key come in the order of the source's commits.
         latency_seconds: typical time from the source's commit to `read` yielding the change.
+        each_alone: a dataset has snapshots of its own, so one that is added later begins with one. Otherwise a snapshot
+            is of all datasets at once, and the runtime does not have one that is added later read before the next.
     """
 
     deletes: bool
@@ -94,6 +96,7 @@ class Capabilities:
     resumable: bool
     ordered: bool
     latency_seconds: float
+    each_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,13 @@ class FilesAdapter(Adapter[FilesConfig]):
     kind: ClassVar[str] = "files"
     config_model = FilesConfig
     capabilities = Capabilities(
-        deletes=True, before_images=True, snapshot=True, resumable=True, ordered=True, latency_seconds=15.0
+        deletes=True,
+        before_images=True,
+        snapshot=True,
+        resumable=True,
+        ordered=True,
+        latency_seconds=15.0,
+        each_alone=True,
     )
 
     def __init__(self, name: str, config: FilesConfig) -> None:

@@ -40,11 +40,14 @@ class Progress:
         position: where to resume; None before the first commit.
         time: source commit time of it, microseconds since 1970 in UTC.
         snapshots: open snapshots by dataset name.
+        datasets: the source's names of those that are whole up to there: in the snapshot, and in every change since.
+            None where they were not kept yet.
     """
 
     position: Position | None = None
     time: int = 0
     snapshots: dict[str, Bracket] = field(default_factory=dict)
+    datasets: tuple[str, ...] | None = None
 
     def after(self, batch: Batch) -> Progress:
         """The progress once a batch is durable."""
@@ -84,6 +87,7 @@ class Progress:
                 name: Bracket(each["unit"], {int(number): offset for number, offset in each["begin"].items()})
                 for name, each in found["snapshots"].items()
             }
-            return cls(position, found["time"], brackets)
+            datasets = found.get("datasets")
+            return cls(position, found["time"], brackets, None if datasets is None else tuple(datasets))
         except (ValueError, KeyError, TypeError) as error:
             raise BadPositionError(type(error).__name__) from None

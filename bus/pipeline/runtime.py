@@ -85,6 +85,7 @@ class AdapterRuntime:
         self._timed_out = False
         self._session_began = 0.0, 0
         self._notices_failed = False
+        self._late: tuple[Published, ...] = ()
         self._could_read = False
         self._transactional_id = f"{settings.bus_id}.adapter.{publication.adapter}"
         self.heart = Heart(
@@ -114,16 +115,25 @@ class AdapterRuntime:
         )
 
     def _notices(self) -> Told:
-        """What the adapter says that a person must see to, by the catalogue's names of the datasets."""
+        """What a person must see to, by the catalogue's names of the datasets: the adapter's, and what is not read."""
         names = {each.source_name: each.name for each in self._publication.datasets}
+        late = {each.name: [self._too_late(each)] for each in self._late}
         try:
-            found = to_json({names[each]: said for each, said in self._adapter.notices().items() if each in names})
+            said = {names[each]: said for each, said in self._adapter.notices().items() if each in names}
+            found = to_json(said | late)
         except Exception as error:  # noqa: BLE001  a mistake of an adapter here must not silence its heartbeat
             if not self._notices_failed:
                 _log.warning("notices cannot be told", adapter=self._publication.adapter, error=type(error).__name__)
             self._notices_failed = True
             return {}
         return found
+
+    def _too_late(self, published: Published) -> Finding:
+        return Finding(
+            "the dataset was added after the snapshot with which its adapter began, so it is not read yet",
+            where=published.source_name,
+            fix=f"end the adapter and start it anew: bus adapter run {self.name} --snapshot (reads all its datasets)",
+        )
 
     def _has_caught_up(self) -> bool:
         """Whether nothing is pending; said of a session that begins only when its source had time to tell of some."""
@@ -208,25 +218,44 @@ class AdapterRuntime:
                 await asyncio.sleep(backoff * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
 
     async def _session(self) -> None:
+        await self._see_source()  # first: who cannot read it takes its place from nobody
         producer = clients.producer(self._connection, self._transactional_id)
         async with clients.started(producer, self._connection):
             progress = await self._stored_progress()
             if self._timed_out and progress.position not in {self.counts.progress.position, self._attempted.position}:
                 raise FencedError(where=self._transactional_id)
             self._timed_out = False
-            datasets = await self._datasets()
+            position = None if self._anew else progress.position
+            names = self._whole(progress if position is not None else Progress())
+            begun = replace(progress, datasets=tuple(names))
+            datasets = await self._datasets(names)
             session = PublishingSession(
-                self._publication, self._connection, producer, Ingest(datasets, progress.position), progress
+                self._publication, self._connection, producer, Ingest(datasets, progress.position), begun
             )
-            self.counts.progress = progress
-            names = [each.source_name for each in self._publication.datasets]
+            if position is not None and begun != progress:
+                await session.commit()
+            self.counts.progress = begun
             self.counts.state = "running"
             self._session_began = time.monotonic(), self.counts.transactions
-            position = None if self._anew else progress.position
-            self._anew = False
             begins = "with a snapshot" if position is None else "where it stood"
             _log.info("adapter reads", adapter=self._publication.adapter, datasets=names, begins=begins)
             await self._pump(self._adapter.read(names, position), session)
+
+    def _whole(self, progress: Progress) -> list[str]:
+        """The source's names of what can be read from there on; what came later has its notice.
+
+        Raises:
+            SourceRefusedError: there is nothing else.
+        """
+        published = self._publication.datasets
+        known = progress.datasets if not self._adapter.capabilities.each_alone else None
+        self._late = tuple(each for each in published if known is not None and each.source_name not in known)
+        for each in self._late:
+            late = self._too_late(each)
+            _log.warning("dataset is not read", dataset=each.name, error=late.message, where=late.where, fix=late.fix)
+        if len(self._late) == len(published):
+            raise SourceRefusedError([self._too_late(each) for each in published], f"adapter {self.name}")
+        return [each.source_name for each in published if each not in self._late]
 
     async def _stored_progress(self) -> Progress:
         """Where the last owner's committed transactions end; the producer was fenced before, so no later one comes."""
@@ -234,7 +263,7 @@ class AdapterRuntime:
         async with CompactedTopic(self._connection, topic) as positions:
             return Progress.of(positions.items.get(self._publication.adapter))
 
-    async def _datasets(self) -> dict[str, RawDataset]:
+    async def _see_source(self) -> None:
         names = [each.source_name for each in self._publication.datasets]
         keys = {each.source_name: each.key for each in self._publication.datasets}
         findings = await self._adapter.check(names, keys)
@@ -243,9 +272,13 @@ class AdapterRuntime:
                 raise SourceUnavailableError(errors[0].message, where=errors[0].where, fix=errors[0].fix)
             raise SourceRefusedError(errors, f"adapter {self._publication.adapter}")
         self._could_read = True
+
+    async def _datasets(self, names: Sequence[str]) -> dict[str, RawDataset]:
         found = {dataset.name: dataset for dataset in await self._adapter.discover()}
         return {
-            each.source_name: await self._raw(each, found.get(each.source_name)) for each in self._publication.datasets
+            each.source_name: await self._raw(each, found.get(each.source_name))
+            for each in self._publication.datasets
+            if each.source_name in names
         }
 
     async def _raw(self, published: Published, source: SourceDataset | None) -> RawDataset:
@@ -295,6 +328,7 @@ class AdapterRuntime:
         self._attempted = session.progress
         began = time.perf_counter()
         await session.commit()
+        self._anew = False
         self.counts.took(batches, session.progress, time.perf_counter() - began)
         self._tell_snapshots(batches)
         return session.progress.position

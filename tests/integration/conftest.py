@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -101,8 +102,17 @@ class Bus:
         ]
         await asyncio.to_thread(admin.create_topics, topics)
 
-    def run(self, *, anew: bool = False, share: float = 0.3) -> Running:
-        return Running(self, anew=anew, share=share)
+    async def publish(self, name: str, table: str, *key: str) -> str:
+        """One more dataset, from the next run on; its name."""
+        dataset = Published(f"{self.publication.department}.{name}", table, key, 2)
+        await asyncio.to_thread(
+            Admin(self.settings.kafka).create_topics, [NewTopic(wire.raw_topic(dataset.name), 2, {})]
+        )
+        self.publication = replace(self.publication, datasets=(*self.publication.datasets, dataset))
+        return dataset.name
+
+    def run(self, *, anew: bool = False, share: float = 0.3, **fields: Any) -> Running:
+        return Running(self, anew=anew, share=share, fields=fields)
 
     async def raw(self) -> list[TopicRecord]:
         return await read_topic(self.settings, wire.raw_topic(self.dataset))
@@ -132,8 +142,9 @@ class Bus:
 class Running:
     """An adapter's runtime, running; `task` ends with what ended it."""
 
-    def __init__(self, bus: Bus, *, anew: bool, share: float) -> None:
+    def __init__(self, bus: Bus, *, anew: bool, share: float, fields: dict[str, Any]) -> None:
         self._bus = bus
+        self._fields = fields
         self._anew = anew
         self._share = share
 
@@ -142,7 +153,8 @@ class Running:
         self._registry = SchemaRegistry(bus.settings.registry_url)
         published = bus.publication
         chosen = Publication(published.adapter, published.department, published.source, published.datasets, self._share)
-        self.runtime = AdapterRuntime(bus.source.adapter(), chosen, bus.settings, self._registry, anew=self._anew)
+        adapter = bus.source.adapter(**self._fields)
+        self.runtime = AdapterRuntime(adapter, chosen, bus.settings, self._registry, anew=self._anew)
         self.task = asyncio.create_task(self.runtime.run())
         bus.running = self
         return self

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bus import wire
 from bus.errors import SourceRefusedError
 from bus.pipeline.sweep import TooManyDeletionsError
+from bus.testing.topics import read_topic
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
@@ -226,3 +229,72 @@ async def test_a_source_that_cannot_be_read_is_refused_with_every_reason(
             await running.task
 
     assert "alter table public.t replica identity full" in str(refused.value)
+
+
+async def test_a_table_that_comes_later_waits_for_a_snapshot_and_the_others_go_on(people: Bus, source: Source) -> None:
+    await source.sql("insert into people (number, name) values ('1', '甲')")
+    async with people.run():
+        await people.until_raw(1)
+    await source.sql("create table late (id int primary key)", "insert into late values (1)")
+    late = await people.publish("late", "public.late", "id")
+
+    async with people.run() as running:
+        await source.sql("insert into people (number, name) values ('2', '乙')", "insert into late values (2)")
+        await people.until_raw(2)
+        (notice,) = running.runtime.beat().notices[late]
+    before = await read_topic(people.settings, wire.raw_topic(late))
+    async with people.run(anew=True) as running:
+        await until(lambda: running.runtime.counts.changes >= 4, within=30, what="everything anew")
+        notices = running.runtime.beat().notices
+
+    assert (notice["severity"], notice["where"], before) == ("error", "public.late", [])
+    assert "--snapshot" in notice["fix"]
+    assert notices == {}
+    assert {record.key for record in await read_topic(people.settings, wire.raw_topic(late))} == {b"1", b"2"}
+    async with people.run() as running:
+        await source.sql("insert into late values (3)")
+        await until(lambda: running.runtime.counts.changes >= 1, within=30, what="its next change")
+
+
+async def test_a_table_that_was_left_out_for_a_while_is_one_that_comes_later(people: Bus, source: Source) -> None:
+    await source.sql("create table late (id int primary key)", "insert into people (number, name) values ('1', '甲')")
+    await people.publish("late", "public.late", "id")
+    both = people.publication
+    async with people.run():
+        await people.until_raw(1)
+    people.publication = replace(both, datasets=both.datasets[:1])
+    async with people.run() as running:
+        await until(lambda: running.runtime.counts.state == "running", within=20, what="the next session")
+
+    people.publication = both
+    async with people.run() as running:
+        await until(lambda: running.runtime.counts.state == "running", within=20, what="the last session")
+        notices = running.runtime.beat().notices
+
+    assert list(notices) == [both.datasets[1].name]
+
+
+async def test_an_adapter_of_which_every_table_comes_later_says_so(people: Bus, source: Source) -> None:
+    await source.sql("insert into people (number, name) values ('1', '甲')")
+    async with people.run():
+        await people.until_raw(1)
+    await source.sql("create table late (id int primary key)")
+    await people.publish("late", "public.late", "id")
+    people.publication = replace(people.publication, datasets=people.publication.datasets[1:])
+
+    async with people.run() as running:
+        with pytest.raises(SourceRefusedError, match="added after the snapshot"):
+            await running.task
+
+
+async def test_who_cannot_read_the_source_takes_nobodys_place(people: Bus, source: Source) -> None:
+    await source.sql("insert into people (number, name) values ('1', '甲')")
+    async with people.run() as first:
+        await people.until_raw(1)
+        async with people.run(user="nobody") as second:
+            with pytest.raises(SourceRefusedError):
+                await second.task
+        people.running = first
+        await source.sql("insert into people (number, name) values ('2', '乙')")
+        await people.until_raw(2)
+        assert not first.task.done()

@@ -12,7 +12,11 @@ from bus.spi import Batch, Change, Op, Position
 positions = st.builds(Position, st.text(), st.integers(0, 2**62), st.booleans())
 brackets = st.builds(Bracket, st.text(), st.dictionaries(st.integers(0, 63), st.integers(0, 2**62)))
 progresses = st.builds(
-    Progress, st.none() | positions, st.integers(0, 2**60), st.dictionaries(st.text(max_size=9), brackets)
+    Progress,
+    st.none() | positions,
+    st.integers(0, 2**60),
+    st.dictionaries(st.text(max_size=9), brackets),
+    st.none() | st.lists(st.text(max_size=9)).map(tuple),
 )
 
 
