@@ -18,12 +18,13 @@ A file beside the mapping, `*.golden.yaml`:
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from fastavro import parse_schema, schemaless_writer
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from bus.catalogue.avro_type import AvroType, field_types, literal
 from bus.catalogue.codelist import CodeList
@@ -44,9 +45,27 @@ if TYPE_CHECKING:
     from bus.catalogue.workspace import Workspace
     from bus.catalogue.yaml_document import Document
 
-TypeName = Literal[
-    "string", "int", "long", "double", "boolean", "bytes", "date", "timestamp", "local-timestamp", "time", "uuid"
+_DECIMAL: Final = re.compile(r"decimal\(([1-9][0-9]{0,2}), ?([0-9]{1,3})\)")
+
+
+def _type_name(given: Any, others: ValidatorFunctionWrapHandler) -> str:
+    found = _DECIMAL.fullmatch(given) if isinstance(given, str) else None
+    if found is None and str(given).startswith("decimal"):
+        raise ValueError("a decimal has a precision and a scale: decimal(10, 2)")
+    if found is None:
+        return str(others(given))
+    if int(found[2]) > int(found[1]):
+        raise ValueError("the scale of a decimal is greater than its precision")
+    return found.string
+
+
+TypeName = Annotated[
+    Literal[
+        "string", "int", "long", "double", "boolean", "bytes", "date", "timestamp", "local-timestamp", "time", "uuid"
+    ],
+    WrapValidator(_type_name),
 ]
+"""One of these, or `decimal(precision, scale)`."""
 
 _AVRO: dict[str, Any] = {
     "date": {"type": "int", "logicalType": "date"},
@@ -234,12 +253,15 @@ class _Runner:
 def _row_schema(mapping: Mapping, dataset: Dataset, examples: Examples) -> dict[str, Any]:
     names = set(dataset.spec.fields) | set(examples.types) | set(dataset.spec.key)
     names |= {source for rule in mapping.spec.fields.values() for source in rule.sources}
-    fields = [
-        {"name": name, "type": ["null", _AVRO.get(kind, kind)]}
-        for name in sorted(names)
-        for kind in [examples.types.get(name, "string")]
-    ]
+    fields = [{"name": name, "type": ["null", _avro(examples.types.get(name, "string"))]} for name in sorted(names)]
     return {"type": "record", "name": "row", "fields": fields}
+
+
+def _avro(name: str) -> Any:
+    """The Avro type of a name in `types`."""
+    if found := _DECIMAL.fullmatch(name):
+        return {"type": "bytes", "logicalType": "decimal", "precision": int(found[1]), "scale": int(found[2])}
+    return _AVRO.get(name, name)
 
 
 def _value(name: str, value: Any, types: dict[str, AvroType]) -> Any:

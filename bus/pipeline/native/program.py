@@ -43,8 +43,10 @@ would have to look at the whole record."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
 _MOST_MASKED: Final = 1_000_000
-_COPIED: Final = frozenset({"boolean", "bytes", "int", "long", "date", "time", "timestamp", "local-timestamp"})
-_PLAIN: Final = frozenset({"boolean", "number", "bytes"})
+_COPIED: Final = frozenset(
+    {"boolean", "bytes", "int", "long", "double", "date", "time", "timestamp", "local-timestamp"}
+)
+_PLAIN: Final = frozenset({"boolean", "number", "bytes", "fixed"})
 _VERBATIM: Final = frozenset({"boolean", "number", "text", "bytes", "fixed", "enum"})
 _IMAGES: Final = frozenset({"op", "before", "after"})
 _NATIVE_STEPS: Final = frozenset({"nfkc", "trim", "upper", "lower"})

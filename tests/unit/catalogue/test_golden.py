@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.unit.catalogue.conftest import Bus, Folder
 
 GOLDEN = "gongan/population.golden.yaml"
 COMPANIES = "companies/companies.yaml"
+COMPANIES_GOLDEN = "companies/companies.golden.yaml"
 
 
 def test_the_examples_of_the_default_workspace_come_out_as_expected(bus: Bus) -> None:
@@ -68,6 +71,44 @@ def test_a_misspelt_field_of_the_mapping_is_told_from_both_sides(bus: Bus, compa
     assert ended.code == 1
     assert f"the mapping reads 'qymcc' ({where}), the example has 'qymc'" in ended.out
     assert "did you mean" not in ended.out
+
+
+@pytest.fixture
+def with_capital(companies: Folder) -> Folder:
+    """The companies with a decimal, which the mapping copies."""
+    avsc = companies.path / "companies/company.avsc"
+    schema = json.loads(avsc.read_text("utf-8"))
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+    schema["fields"].append({"name": "capital", "type": ["null", decimal], "default": None})
+    avsc.write_text(json.dumps(schema), "utf-8")
+    companies.replace("companies/company.yaml", "  fields:\n", "  fields:\n    capital: {grade: 1, authority: scjg}\n")
+    companies.replace(
+        COMPANIES, "    updated_at: {from: gxsj}", "    updated_at: {from: gxsj}\n    capital: {from: zczb}"
+    )
+    example = '  - {name: capital, row: {zczb: "1234567890.5"}, has: {capital: "1234567890.50"}}\n'
+    return companies.replace(COMPANIES_GOLDEN, "examples:\n", f"examples:\n{example}")
+
+
+def test_a_decimal_is_copied(bus: Bus, with_capital: Folder) -> None:
+    with_capital.replace(COMPANIES_GOLDEN, "types: {", 'types: {zczb: "decimal(12, 2)", ')
+    with_capital.replace(COMPANIES_GOLDEN, "      updated_at:", "      capital: null\n      updated_at:")
+    ended = bus("mapping", "test", with_capital.path)
+    assert (ended.code, ended.out) == (0, "mapping scjg-companies: 6 examples, 0 differ\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("decimal", "a decimal has a precision and a scale: decimal(10, 2)"),
+        ("decimal(2, 4)", "the scale of a decimal is greater than its precision"),
+        ("money", "input should be 'string', 'int'"),
+    ],
+)
+def test_a_type_that_there_is_not(bus: Bus, with_capital: Folder, name: str, wrong: str) -> None:
+    with_capital.replace(COMPANIES_GOLDEN, "types: {", f'types: {{zczb: "{name}", ')
+    ended = bus("mapping", "test", with_capital.path)
+    assert ended.code == 1
+    assert f"{with_capital.line(COMPANIES_GOLDEN, 'zczb')}: error: types.zczb: {wrong}" in ended.out
 
 
 def test_an_unknown_key_in_a_golden_file_is_named_by_its_line(bus: Bus, folder: Folder) -> None:
