@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
-    import pytest
     from xdist.remote import Producer
 
 # A case takes its time where other tests, or other work, have the processor; pytest's own deadline stays.
@@ -26,5 +26,6 @@ class Scheduling(LoadFileScheduling):
         return ONE_BY_ONE[0] if nodeid.startswith(ONE_BY_ONE) else super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return Scheduling(config, log)
