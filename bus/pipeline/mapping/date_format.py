@@ -26,7 +26,6 @@ _TOKENS: Final = {
     "f": "(?P<fraction>[0-9]{1,6})",
 }
 _TOKEN: Final = re.compile("|".join(_TOKENS))
-_MEMO_LIMIT: Final = 100_000
 
 
 def date_pattern(text: str) -> re.Pattern[str]:
@@ -73,20 +72,7 @@ def moment_parser(formats: Sequence[str]) -> Callable[[str], dt.datetime]:
     return parse
 
 
-class _Dates(dict[str, dt.date]):
-    """Texts and their dates, remembered when first met: a register of millions holds some 40,000 birth dates."""
-
-    def __init__(self, formats: Sequence[str]) -> None:
-        super().__init__()
-        self._parse = moment_parser(formats)
-
-    def __missing__(self, text: str) -> dt.date:
-        date = self._parse(text).date()
-        if len(self) < _MEMO_LIMIT:
-            self[text] = date
-        return date
-
-
 def date_parser(formats: Sequence[str]) -> Callable[[str], dt.date]:
     """A function from text to date; it raises ValueError like `moment_parser`'s."""
-    return _Dates(formats).__getitem__
+    parse = moment_parser(formats)
+    return lambda text: parse(text).date()

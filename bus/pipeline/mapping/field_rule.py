@@ -31,7 +31,10 @@ _CHECKS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
 
 
 class _Memo(dict[str, Any]):
-    """What dirty texts became: codes and dates repeat, so most records cost one look-up. Rejects are not kept."""
+    """What dirty texts became: codes and dates repeat, so most records cost one look-up. Rejects are not kept.
+
+    A register of millions holds some 40,000 birth dates.
+    """
 
     def __init__(self, convert: Conversion) -> None:
         super().__init__()
@@ -44,12 +47,14 @@ class _Memo(dict[str, Any]):
         return value
 
 
-def compile_field(
+def compile_field(  # noqa: PLR0913  the rule and its surroundings, and one wish
     field: str,
     rule: FieldRule,
     sources: Sequence[AvroType | None],
     target: AvroType,
     codelists: Mapping[str, CodeList],
+    *,
+    remembers: bool = True,
 ) -> Make:
     """The function of a field.
 
@@ -59,6 +64,7 @@ def compile_field(
         sources: types of the rule's source fields; None for one that the writer's rows do not have.
         target: the entity's type.
         codelists: by name.
+        remembers: what texts became, where they repeat; for a caller that does not do so itself.
 
     Raises:
         ValueError: it cannot work with these types; says why.
@@ -73,10 +79,16 @@ def compile_field(
         return _without_source(field, rule, target, absent)
     if len(present) > 1 or rule.split is not None:
         take = compile_take(rule, present)
-        convert = _conversion(field, rule, _TEXT, target, codelists)
+        convert = _remembered(rule, _TEXT, _conversion(field, rule, _TEXT, target, codelists), wanted=remembers)
         return _taken(take, convert, absent)
-    convert = _conversion(field, rule, present[0], target, codelists)
-    return _single(rule.sources[0], convert, absent, always=not present[0].nullable)
+    [source] = present
+    convert = _remembered(rule, source, _conversion(field, rule, source, target, codelists), wanted=remembers)
+    return _single(rule.sources[0], convert, absent, always=not source.nullable)
+
+
+def _remembered(rule: FieldRule, source: AvroType, convert: Conversion | None, *, wanted: bool) -> Conversion | None:
+    repeats = source.name in {"string", "enum"} and (rule.codes or rule.date)
+    return _Memo(convert).__getitem__ if wanted and repeats and convert else convert
 
 
 def absent_value(field: str, rule: FieldRule, target: AvroType) -> Callable[[], Any]:
@@ -148,8 +160,7 @@ def _conversion(
         _parsed(field, rule, target, codelists),
         _checked(field, rule),
     ]
-    chain = _chain([step for step in steps if step is not None])
-    return _Memo(chain).__getitem__ if chain and is_text and (rule.codes or rule.date) else chain
+    return _chain([step for step in steps if step is not None])
 
 
 def _typed(field: str, rule: FieldRule, source: AvroType, target: AvroType) -> Conversion | None:

@@ -329,7 +329,8 @@ def _instruction(
     if rule is None:
         return Instruction("constant", present=write({}), target_null_at=null_at)
     target = types[name]
-    make = compile_field(name, rule, [source.types.get(each) for each in rule.sources], target, codelists)
+    types_read = [source.types.get(each) for each in rule.sources]
+    make = compile_field(name, rule, types_read, target, codelists, remembers=False)  # the interpreter does
     if rule.const is not None or not all(each in source.slots for each in rule.sources):
         return Instruction("constant", present=write({name: make({})}), target_null_at=null_at)
     common: dict[str, Any] = {
