@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
     from pathlib import Path
 
-RECOVERY = "recovery"
 CITY = pytest.StashKey[City]()
 
 LAST_LINES = 40
@@ -43,18 +42,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Measured:
-    """Takes down how long data stood still."""
+    """Takes down how long data stood still; `tests/conftest.py` tells it at the end of the run."""
 
     def take(seconds: float, what: str = "") -> None:
-        request.node.user_properties.append((RECOVERY, (f"{request.node.name} {what}".rstrip(), seconds)))
+        request.node.user_properties.append(("recovery", (f"{request.node.name} {what}".rstrip(), seconds)))
 
     return take
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    kept = [taken for report in ended for kind, taken in report.user_properties if kind == RECOVERY]
-    if kept:
-        terminalreporter.section("data flowed again after")
-        for name, seconds in kept:
-            terminalreporter.write_line(f"{seconds:6.2f} s  {name}")
