@@ -19,6 +19,6 @@ mypy
 lint-imports --no-cache
 sh -n deploy/*.sh
 [ -n "$long" ] || sh deploy/sanitize.sh
-# In as many processes as there are cores, four at most: each has a broker of its own. A file's tests stay together, and
-# files come in their order: the slow ones first.
+# In as many processes as there are cores, four at most: each has a broker of its own. A file's tests stay together, what
+# loads the machine runs one by one (tests/conftest.py), and files come in their order: the slow ones first.
 exec pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "$long" "$@"

@@ -148,8 +148,9 @@ class Bench:
     async def bare_latency(self, rate: float, seconds: float) -> Latency:
         """As far by two transactional copies, from a topic to the next and on: two bare transactional hops."""
         self._admin.create_topics([NewTopic(topic, PARTITIONS, {}) for topic in HOPS])
-        stages = [(f"{target}-group", source) for source, target in pairwise(HOPS)]
-        one, two = (["bus.bench.copy", "transactional", *hop, f"{hop[1]}-group"] for hop in pairwise(HOPS))
+        hops = [(source, target, f"{target}-group") for source, target in pairwise(HOPS)]
+        stages = [(group, source) for source, _, group in hops]
+        one, two = (["bus.bench.copy", "transactional", *hop] for hop in hops)
         with self._measured(one) as first, self._measured(two) as second:
             await until(lambda: _say(READY, first, second))
             writing = Filler(self._settings, light(), HOPS[0]).trickle(rate, seconds)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import aiokafka
 from aiokafka import conn
 
+from bus.kafka.record_batches import KNOWN_AIOKAFKA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KNOWN_AIOKAFKA: Final = "0.14."
 
 _SIZE: Final = Struct(">i")
 

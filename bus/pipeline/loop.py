@@ -86,7 +86,7 @@ LARGE_STEPS: Final = 2
 FETCH_BYTES: Final = 4 * 1024 * 1024
 """What a lane fetches at once at most, and with that its largest transaction, if there are few that are behind: see
 `FetchBudget`. A larger transaction costs less CPU for each record (measured: 4 MB an eighth less than 2, 6 MB a fifth)
-and more memory (10 MB for each of the fetch)."""
+and more memory (10 to 15 MB for each of the fetch)."""
 
 ROUTED_FETCH_BYTES: Final = 3 * 1024 * 1024
 """As `FETCH_BYTES`, of a lane that routes: its outputs are several times what it takes."""

@@ -233,6 +233,7 @@ class AdapterRuntime:
                 self._publication, self._connection, producer, Ingest(datasets, progress.position), begun
             )
             if position is not None and begun != progress:
+                self._writing_since = time.monotonic()
                 await session.commit()
             self.counts.progress = begun
             self.counts.state = "running"

@@ -77,18 +77,14 @@ def compile_field(  # noqa: PLR0913  the rule and its surroundings, and one wish
     present = [source for source in sources if source is not None]
     if len(present) < len(sources):
         return _without_source(field, rule, target, absent)
-    if len(present) > 1 or rule.split is not None:
-        take = compile_take(rule, present)
-        convert = _remembered(rule, _TEXT, _conversion(field, rule, _TEXT, target, codelists), wanted=remembers)
+    take = compile_take(rule, present) if len(present) > 1 or rule.split is not None else None
+    source = present[0] if take is None else _TEXT
+    convert = _conversion(field, rule, source, target, codelists)
+    if remembers and convert and source.name in {"string", "enum"} and (rule.codes or rule.date):
+        convert = _Memo(convert).__getitem__
+    if take is not None:
         return _taken(take, convert, absent)
-    [source] = present
-    convert = _remembered(rule, source, _conversion(field, rule, source, target, codelists), wanted=remembers)
     return _single(rule.sources[0], convert, absent, always=not source.nullable)
-
-
-def _remembered(rule: FieldRule, source: AvroType, convert: Conversion | None, *, wanted: bool) -> Conversion | None:
-    repeats = source.name in {"string", "enum"} and (rule.codes or rule.date)
-    return _Memo(convert).__getitem__ if wanted and repeats and convert else convert
 
 
 def absent_value(field: str, rule: FieldRule, target: AvroType) -> Callable[[], Any]:

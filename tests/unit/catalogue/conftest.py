@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +32,12 @@ class Folder:
         (self.path / file).parent.mkdir(parents=True, exist_ok=True)
         (self.path / file).write_text(text, "utf-8")
         return self
+
+    def add_field(self, schema: str, name: str, declared: list[Any]) -> Folder:
+        """One more field, which may be null, in a file of an Avro schema."""
+        made = json.loads((self.path / schema).read_text("utf-8"))
+        made["fields"].append({"name": name, "type": declared, "default": None})
+        return self.add(schema, json.dumps(made))
 
     def line(self, file: str, text: str) -> str:
         """file:line of the first line that holds the text, as a finding names it."""

@@ -68,9 +68,7 @@ def test_fields_of_a_mapping_that_call_the_reference_for_each_record_are_told(fo
 
 
 def test_a_number_with_a_fraction_is_copied_without_the_reference(folder: Folder) -> None:
-    schema = json.loads((folder.path / AVSC).read_text("utf-8"))
-    schema["fields"].append({"name": "area", "type": ["null", "double"], "default": None})
-    (folder.path / AVSC).write_text(json.dumps(schema), "utf-8")
+    folder.add_field(AVSC, "area", ["null", "double"])
     folder.replace(PERSON, "  fields:\n", "  fields:\n    area: {grade: 1, authority: gongan}\n")
     folder.replace(DATASET, "updated_at: {from: gxsj}", "updated_at: {from: gxsj}\n    area: {from: zp}")
     workspace = folder.load()
@@ -81,9 +79,7 @@ def test_a_number_with_a_fraction_is_copied_without_the_reference(folder: Folder
 
 
 def test_a_view_is_told_by_validate_too(folder: Folder, bus: Bus) -> None:
-    schema = json.loads((folder.path / AVSC).read_text("utf-8"))
-    schema["fields"].append({"name": "any", "type": ["null", "string", "long"], "default": None})
-    (folder.path / AVSC).write_text(json.dumps(schema), "utf-8")
+    folder.add_field(AVSC, "any", ["null", "string", "long"])
     folder.replace(PERSON, "  fields:\n", "  fields:\n    any: {grade: 1, authority: gongan}\n")
 
     [note] = plan(folder.load(), ClusterState()).by_reference

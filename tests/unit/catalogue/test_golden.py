@@ -76,11 +76,8 @@ def test_a_misspelt_field_of_the_mapping_is_told_from_both_sides(bus: Bus, compa
 @pytest.fixture
 def with_capital(companies: Folder) -> Folder:
     """The companies with a decimal, which the mapping copies."""
-    avsc = companies.path / "companies/company.avsc"
-    schema = json.loads(avsc.read_text("utf-8"))
     decimal = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
-    schema["fields"].append({"name": "capital", "type": ["null", decimal], "default": None})
-    avsc.write_text(json.dumps(schema), "utf-8")
+    companies.add_field("companies/company.avsc", "capital", ["null", decimal])
     companies.replace("companies/company.yaml", "  fields:\n", "  fields:\n    capital: {grade: 1, authority: scjg}\n")
     companies.replace(
         COMPANIES, "    updated_at: {from: gxsj}", "    updated_at: {from: gxsj}\n    capital: {from: zczb}"

@@ -12,7 +12,8 @@ import aiokafka
 import pytest
 from aiokafka import conn
 
-from bus.kafka.answers import KNOWN_AIOKAFKA, ForgetfulConnection
+from bus.kafka.answers import ForgetfulConnection
+from bus.kafka.record_batches import KNOWN_AIOKAFKA
 from bus.testing.waiting import until
 
 if TYPE_CHECKING:
