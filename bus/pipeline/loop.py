@@ -63,8 +63,9 @@ is told to come again after 20 ms."""
 
 UNDER_WAY: Final = 4
 LONGEST_SLOW_PACE_SECONDS: Final = 0.12
-"""The pace of a lane whose transactions take long: so many times as long, up to a limit. Where broker and worker are at
-the end of their strength, each transaction less makes all others faster."""
+"""The pace of a lane whose transactions take long, if records wait for it: so many times as long, up to a limit. Where
+broker and worker are at the end of their strength, each transaction less makes all others faster. A lane that waits for
+its records, as those do that route what others have normalised, has its pace from where they come from."""
 
 PACE_SECONDS_PER_BATCH: Final = 0.003
 LONGEST_PACE_SECONDS: Final = 1.0
@@ -95,8 +96,12 @@ SCAN_POLL_MS: Final = 20
 """How long a lane that fills new views waits for live records, instead of `POLL_MS`."""
 POLL_MS: Final = 200
 
+ANSWER_MS: Final = 20
+"""How long a lane waits for what came since its consumer asked for the records at hand: as long as a broker that has
+much to do may take to answer. See `_polled`."""
+
 FRESH_MS: Final = 5
-"""How long a lane waits for what came since its consumer last asked: see `_polled`."""
+"""How long a lane waits for what came on its other partitions besides records that it has waited for."""
 
 RECOMMIT_SECONDS: Final = 86_400.0
 """Offsets of quiet partitions are committed again: the broker forgets them after 7 days by default."""
@@ -281,7 +286,7 @@ class LaneLoop:
                         began = time.monotonic()
                         taken, batches = await self._step(lane, polled)
                     took = time.monotonic() - began
-                    await self._pace(waiting_since, len(lane.positions), taken, batches, took)
+                    await self._pace(lane, waiting_since, taken, batches, took)
                     waiting_since = time.monotonic()
                 elif time.monotonic() >= recommit_at:
                     await self._recommit(lane)
@@ -298,7 +303,7 @@ class LaneLoop:
 
     async def _poll(self, lane: _Opened, timeout_ms: int) -> Polled:
         """The next records; and as much is asked for at once, from the next fetch on, as there is for this lane."""
-        polled = await _polled(lane.consumer, timeout_ms)
+        polled, lane.keeps_up = await _polled(lane.consumer, timeout_ms, len(lane.positions))
         asked = self._shared.fetch_budget.next(
             self.lane.transactional_id, _fetched_bytes(polled), lane.asked_bytes, lane.most_bytes
         )
@@ -410,13 +415,13 @@ class LaneLoop:
             schema = None
         self._shared.decoders.add(schema_id, schema)
 
-    async def _pace(self, waiting_since: float, inputs: int, taken: int, batches: int, took: float) -> None:
+    async def _pace(self, lane: _Opened, waiting_since: float, taken: int, batches: int, took: float) -> None:
         """Wait for more records where that makes transactions fewer; longer, the more each takes, reads or writes."""
         pace = min(max(PACE_SECONDS, batches * PACE_SECONDS_PER_BATCH), LONGEST_PACE_SECONDS)
         enough = MAX_RECORDS // 4 if pace == PACE_SECONDS else MAX_RECORDS
         if taken < enough:
-            slow = min(took * UNDER_WAY, LONGEST_SLOW_PACE_SECONDS)
-            pace = max(pace, slow, _quiet_pace(inputs))
+            slow = 0.0 if lane.keeps_up else min(took * UNDER_WAY, LONGEST_SLOW_PACE_SECONDS)
+            pace = max(pace, slow, _quiet_pace(len(lane.positions)))
             await asyncio.sleep(max(REST_SECONDS, waiting_since + pace - time.monotonic()))
 
     async def _recommit(self, lane: _Opened) -> None:
@@ -439,6 +444,7 @@ class _Opened:
         positions: input partition → offset up to which its records are taken through the stage, and committed.
         most_bytes: that it has a use for at once.
         asked_bytes: that its consumer asks for at once.
+        keeps_up: whether it had to wait for the records that it has polled last.
         stage: what is done with records.
         most_topics: how many topics one batch may write to.
         routing: of a lane that routes.
@@ -450,6 +456,7 @@ class _Opened:
     positions: dict[tuple[str, int], int]
     most_bytes: int
     asked_bytes: int
+    keeps_up: bool = True
     stage: Stage = _no_outputs
     most_topics: int = 0
     routing: Routing | None = None
@@ -472,24 +479,37 @@ class _Opened:
         return OutputBatch(transaction.MAX_TOPICS if self.most_topics > transaction.MAX_TOPICS else None)
 
 
-async def _polled(consumer: Any, timeout_ms: int) -> Polled:
-    """The next records, by partition.
+async def _polled(consumer: Any, timeout_ms: int, partitions: int) -> tuple[Polled, bool]:
+    """The next records, by partition; and whether they had to be waited for.
 
     What is at hand was asked for at the end of the last transaction, and says what there was then, on as few partitions
     as had something first. Without looking again, everything that came while the lane waited for its pace would wait
-    for one more transaction.
+    for one more transaction. Records that were waited for are new; there, only other partitions may have more.
+
+    Args:
+        consumer: of the lane.
+        timeout_ms: how long to wait for a first record.
+        partitions: that it reads.
     """
     polled: Polled = {}
-    for wait in (timeout_ms, FRESH_MS):
-        room = MAX_RECORDS - _taken(polled)
-        if room <= 0:
-            break
-        counted = None if _in_batches() else room  # batches are bounded by their bytes
-        for place, fetched in (await consumer.getmany(timeout_ms=wait, max_records=counted)).items():
-            polled.setdefault(place, []).extend(_by_batch(place, fetched))
-        if not polled:
-            break
-    return polled
+    await _take(consumer, polled, 0)
+    if polled:
+        await _take(consumer, polled, ANSWER_MS)
+        return polled, False
+    await _take(consumer, polled, timeout_ms)
+    if polled and partitions > 1:
+        await _take(consumer, polled, FRESH_MS)
+    return polled, True
+
+
+async def _take(consumer: Any, polled: Polled, timeout_ms: int) -> None:
+    """Add what is there within a time, as far as a transaction has room for it."""
+    room = MAX_RECORDS - _taken(polled)
+    if room <= 0:
+        return
+    counted = None if _in_batches() else room  # batches are bounded by their bytes
+    for place, fetched in (await consumer.getmany(timeout_ms=timeout_ms, max_records=counted)).items():
+        polled.setdefault(place, []).extend(_by_batch(place, fetched))
 
 
 def _in_batches() -> bool:
