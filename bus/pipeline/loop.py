@@ -62,7 +62,7 @@ REST_SECONDS: Final = 0.01
 is told to come again after 20 ms."""
 
 UNDER_WAY: Final = 4
-LONGEST_SLOW_PACE_SECONDS: Final = 0.12
+LONGEST_SLOW_PACE_SECONDS: Final = 0.2
 """The pace of a lane whose transactions take long, if records wait for it: so many times as long, up to a limit. Where
 broker and worker are at the end of their strength, each transaction less makes all others faster. A lane that waits for
 its records, as those do that route what others have normalised, has its pace from where they come from."""
