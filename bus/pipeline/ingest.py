@@ -114,13 +114,14 @@ class Ingest:
     def _run(self, batch: Batch, place: int, done: int) -> tuple[Sequence[_Expanded], int]:
         """What compiled code makes of the next changes, and the place of the first that it leaves.
 
-        The record of a unit's last change is still to be made: it says that it is the last one.
+        In a unit's last batch the last record of a run is still to be made: where none of the changes behind it is
+        published, it says that it is the unit's last one.
         """
         if self._told is None or not self._plain:
             return [], place
         made: list[Output] = []
         place = encoding.records(self._plain, self._told, batch.changes, range(place, place + RUN), done, made)
-        if not made or not batch.last or place < len(batch.changes):
+        if not made or not batch.last:
             return made, place
         last = batch.changes[place - 1]
         return [*made[:-1], (self.datasets[last.dataset], KeyedChange(last, made[-1].key or b""))], place

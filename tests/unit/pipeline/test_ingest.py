@@ -152,3 +152,15 @@ def test_a_row_too_large_for_a_record_is_a_dead_letter_that_a_topic_takes(size: 
 
 def test_changes_of_other_datasets_are_left_alone() -> None:
     assert list(ingest().outputs(Batch("0/A", [Change("other", Op.CREATE, None, row(1, "a"), 1)]))) == []
+
+
+def test_a_units_last_record_says_so_also_where_changes_of_other_datasets_follow() -> None:
+    changes = [
+        Change("t", Op.CREATE, None, row(1, "a"), 1),
+        Change("t", Op.CREATE, None, row(2, "b"), 2),
+        Change("other", Op.CREATE, None, None, 3),
+    ]
+
+    outputs = ingest(identity=()).outputs(Batch("0/A", changes, last=True, time=1))
+
+    assert [DECODE(output.value or b"")["last"] for output in outputs] == [False, True]
