@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,7 @@ class Catalogue:
         departments, datasets, entities, codelists, mappings, subscribers, subscriptions: by name; of a kind with
             revisions, the highest.
         views: by name and revision; several revisions of one live side by side.
+        by_dataset: the mappings that read a dataset, by name.
     """
 
     records: Map[str, CatalogueRecord] = field(repr=False)
@@ -43,6 +45,7 @@ class Catalogue:
     subscribers: Map[str, Subscriber]
     subscriptions: Map[str, Subscription]
     views: Map[tuple[str, int], View]
+    by_dataset: Map[str, list[Mapping]] = field(repr=False)
 
     @classmethod
     def from_records(cls, items: Map[str, bytes]) -> Catalogue:
@@ -58,16 +61,21 @@ class Catalogue:
         """The catalogue of records that were read."""
         resources = [record.resource for record in records.values()]
         views = [resource for resource in resources if isinstance(resource, View)]
+        mappings = _named(Mapping, resources)
+        by_dataset: dict[str, list[Mapping]] = defaultdict(list)
+        for _, mapping in sorted(mappings.items()):
+            by_dataset[mapping.spec.dataset].append(mapping)
         return cls(
             records,
             _named(Department, resources),
             _named(Dataset, resources),
             _named(Entity, resources),
             _named(CodeList, resources),
-            _named(Mapping, resources),
+            mappings,
             _named(Subscriber, resources),
             _named(Subscription, resources),
             {(view.name, view.spec.revision): view for view in views},
+            dict(by_dataset),
         )
 
     def in_force(self) -> list[Resource]:
@@ -89,11 +97,31 @@ class Catalogue:
 
     def mappings_of(self, dataset: str) -> list[Mapping]:
         """The mappings that read a dataset, by name."""
-        return [mapping for _, mapping in sorted(self.mappings.items()) if mapping.spec.dataset == dataset]
+        return self.by_dataset.get(dataset, [])
 
     def datasets_of(self, config: str) -> list[Dataset]:
         """The datasets that an adapter instance publishes, by name."""
         return [dataset for _, dataset in sorted(self.datasets.items()) if dataset.spec.source.config == config]
+
+
+class CatalogueReader:
+    """Reads the catalogue over and over: of a record that stands as it stood the resource is the same object again."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[bytes, CatalogueRecord]] = {}
+
+    def read(self, items: Map[str, bytes]) -> Catalogue:
+        """The catalogue of the topic's live key → value pairs, as they are now.
+
+        Raises:
+            BadCatalogueRecordError: a record cannot be read.
+        """
+        self._read = {key: self._record(key, value) for key, value in items.items()}
+        return Catalogue.of({key: record for key, (_, record) in self._read.items()})
+
+    def _record(self, key: str, value: bytes) -> tuple[bytes, CatalogueRecord]:
+        before = self._read.get(key)
+        return before if before is not None and before[0] == value else (value, CatalogueRecord.decode(key, value))
 
 
 def _named(kind: type[ResourceT], resources: list[Resource]) -> dict[str, ResourceT]:

@@ -16,7 +16,7 @@ from bus import metrics
 from bus.catalogue import clock
 from bus.catalogue.acl_text import in_words
 from bus.catalogue.acls import by_principal, ended_acls
-from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.catalogue import Catalogue, CatalogueReader
 from bus.catalogue.subscription import ACTIVE
 from bus.catalogue.topics import CATALOGUE_TOPIC
 from bus.errors import DependencyError
@@ -59,6 +59,7 @@ class Expiries:
         self.taken = 0
         self._settings = settings
         self._now = now
+        self._reader = CatalogueReader()
         self._catalogue = Catalogue.of({})
         self._begun = False
 
@@ -106,7 +107,7 @@ class Expiries:
                 self._read(topic)
 
     def _read(self, topic: CompactedTopic) -> None:
-        self._catalogue = Catalogue.from_records(topic.items)
+        self._catalogue = self._reader.read(topic.items)
 
     def _count(self, today: dt.date) -> None:
         active = [each for each in self._catalogue.subscriptions.values() if self._catalogue.state_of(each) == ACTIVE]

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from bus import wire
-from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.catalogue import CatalogueReader
 from bus.catalogue.topics import CATALOGUE_TOPIC, HEALTH_TOPIC, NORMALISE_GROUP, ROUTE_GROUP
 from bus.control.backlogs import Backlogs, Extents, Reader
 from bus.control.beats import Beats
@@ -22,6 +22,7 @@ from bus.pipeline.rejects import RejectStates
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from bus.catalogue.catalogue import Catalogue
     from bus.config import Settings
     from bus.control.health import BusHealth
     from bus.kafka.survey import Place
@@ -39,6 +40,7 @@ class Observer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stack: AsyncExitStack | None = None
+        self._reader = CatalogueReader()
         self._catalogue: Catalogue | None = None
         self._beats = Beats()
         self._tails = Tails()
@@ -80,7 +82,7 @@ class Observer:
         """
         await self._open()
         if await self._topic.refresh() or self._catalogue is None:
-            self._catalogue = Catalogue.from_records(self._topic.items)
+            self._catalogue = self._reader.read(self._topic.items)
             self._refreshed = float("-inf")
         catalogue = self._catalogue
         began = time.monotonic()

@@ -6,6 +6,7 @@ compiled code it writes the records that it finds nothing unusual in.
 
 from __future__ import annotations
 
+from functools import cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from fastavro import _read_py, parse_schema, schemaless_reader, schemaless_write
 
 from bus.errors import BusError
 from bus.pipeline import avro_source
-from bus.pipeline.native.encoding import record_encoder
+from bus.pipeline.native import encoding
 from bus.pipeline.writer_schema import BadRecordError, parsed_writer, without_marks
 from bus.wire import FRAME_BYTES, frame
 
@@ -59,15 +60,19 @@ def decoder(schema: dict[str, Any], only: Collection[str] | None = None) -> Call
 
 
 def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
-    """A function from a record to its framed value; it raises UnencodableError if the record does not fit."""
-    parsed = parse_schema(schema)
-    try:
-        write = avro_source.writer(parsed, frame(schema_id))
-    except avro_source.UnsupportedSchemaError:
-        write = _reference_writer(parsed, frame(schema_id))
-    write_natively = record_encoder(parsed, frame(schema_id))
+    """A function from a record to its framed value; it raises UnencodableError if the record does not fit.
+
+    What is made of the schema is made for the first record: of thousands of views most never have one that is not
+    encoded by the compiled code on its way.
+
+    Raises:
+        SchemaParseException: of fastavro: it is not an Avro schema.
+    """
+    parse_schema(schema)
+    writers = cache(partial(_writers, schema, frame(schema_id), natively=encoding.is_used()))
 
     def encode(record: Any) -> bytes:
+        write_natively, write = writers()
         if (written := write_natively(record)) is not None:
             return written
         try:
@@ -76,6 +81,18 @@ def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
             raise UnencodableError(type(error).__name__) from None
 
     return encode
+
+
+def _writers(
+    schema: dict[str, Any], head: bytes, *, natively: bool
+) -> tuple[Callable[[Any], bytes | None], Callable[[Any], bytes]]:
+    """What writes what it knows, and what writes the rest."""
+    parsed = parse_schema(schema)
+    try:
+        write = avro_source.writer(parsed, head)
+    except avro_source.UnsupportedSchemaError:
+        write = _reference_writer(parsed, head)
+    return encoding.record_encoder(parsed, head) if natively else encoding.given_up, write
 
 
 def _reference_reader(parsed: Any, *, is_recursive: bool) -> Callable[[bytes], Any]:

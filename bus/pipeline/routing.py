@@ -74,9 +74,11 @@ class Routing:
 
     def adopt(self, entities: Mapping[str, EntityViews]) -> list[Output]:
         """Take up the views as they are now: those that are new join where live work stands; what to write of it."""
-        self._entities = entities
+        before, self._entities = self._entities, entities
         made: list[Output] = []
         for place, memory in self._memories.items():
+            if place in self._routers and entities[place[0]] is before[place[0]]:
+                continue
             changes = memory.adopt(entities[place[0]].topic_ids, self._positions[place])
             self._routers[place] = PartitionRouter(entities[place[0]], place[1], memory)
             made += self._routers[place].kept(changes)

@@ -13,7 +13,7 @@ import faust
 import structlog
 from mode import Service
 
-from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.catalogue import CatalogueReader
 from bus.catalogue.topics import CATALOGUE_TOPIC, COMMANDS_TOPIC, HEALTH_TOPIC, LANES_TOPIC
 from bus.errors import DependencyError
 from bus.kafka.admin import Admin
@@ -28,7 +28,7 @@ from bus.pipeline.instruments import of_worker
 from bus.pipeline.lanes import LaneKeeper
 from bus.pipeline.loop import Lane, LaneLoop, Shared, Work
 from bus.pipeline.share_of_time import ShareOfTime
-from bus.pipeline.works import GROUPS, ROUTE, StageWork, Unrouted, stage_works, view_topics
+from bus.pipeline.works import GROUPS, ROUTE, StageWork, StageWorks, Unrouted, view_topics
 from bus.process import collect_rarely
 from bus.pseudonym_keys import pseudonym_key
 
@@ -79,6 +79,8 @@ class Lanes(Service):
         self._settings = settings
         self._registry = registry
         self._decoders = Decoders()
+        self._reader = CatalogueReader()
+        self._works = StageWorks(registry, self._decoders, self._pseudonym_key)
         self._work = LaneWork()
         self._heard: list[Redrive] = []
         self._commands: list[Redrive] = []
@@ -179,11 +181,11 @@ class Lanes(Service):
         async with self._reading:
             self._look_at = 0.0  # again, should this fail
             self._looked_at = time.monotonic()
-            catalogue = Catalogue.from_records(self._catalogue.items)
+            catalogue = self._reader.read(self._catalogue.items)
             lanes = await partitions_of(self._settings.kafka, LANES_TOPIC)
             wanted = view_topics(catalogue)
             topic_ids = await asyncio.to_thread(self._admin.topic_ids, wanted)
-            works = await stage_works(catalogue, self._registry, self._decoders, topic_ids, self._pseudonym_key)
+            works = await self._works.read(catalogue, topic_ids)
             self._work.replace(works, lanes)
             self._unrouted = works[ROUTE].unrouted
             is_whole = wanted <= topic_ids.keys() and not self._unrouted

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 
@@ -26,10 +26,11 @@ from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 
     from bus.catalogue.catalogue import Catalogue
     from bus.catalogue.dataset import Dataset
+    from bus.catalogue.entity import Entity
     from bus.catalogue.mapping import Mapping as MappingResource
     from bus.catalogue.view import View
     from bus.kafka.registry_client import SchemaRegistry
@@ -77,29 +78,162 @@ class StageWork:
         return Work(share(self.topics, lane, lanes), self.normalisers, self.entities)
 
 
-async def stage_works(
-    catalogue: Catalogue,
-    registry: SchemaRegistry,
-    decoders: Decoders,
-    topic_ids: TopicIds,
-    pseudonym_keys: Callable[[str], bytes],
-) -> dict[str, StageWork]:
-    """The work of each stage. A view whose topic does not exist is left out: it is filled once it does.
+class StageWorks:
+    """The work of each stage, as the catalogue changes.
+
+    What a change leaves alone stays the same object, with all that was compiled for it since: of a catalogue of
+    thousands of views, one that is new costs the lanes no more than it does itself.
 
     Args:
-        catalogue: what there is.
-        registry: knows the ids of the output schemas.
+        registry: knows the ids of the output schemas; asked once for each.
         decoders: shared by the lanes of a process.
-        topic_ids: of the views' topics.
         pseudonym_keys: the secret key of a name; ConfigError if there is none.
-
-    Raises:
-        RegistryUnavailableError: the ids of the output schemas cannot be had.
     """
-    return {
-        NORMALISE: await _normalise(catalogue, registry, decoders),
-        ROUTE: await _route(catalogue, registry, decoders, topic_ids, pseudonym_keys),
-    }
+
+    def __init__(self, registry: SchemaRegistry, decoders: Decoders, pseudonym_keys: Callable[[str], bytes]) -> None:
+        self._registry = registry
+        self._decoders = decoders
+        self._pseudonym_keys = pseudonym_keys
+        self._normalisers = _Kept[DatasetNormaliser]()
+        self._views = _Kept[ViewOutput]()
+        self._entities = _Kept[EntityViews]()
+
+    async def read(self, catalogue: Catalogue, topic_ids: TopicIds) -> dict[str, StageWork]:
+        """The work as of a catalogue. A view whose topic does not exist is left out: it is filled once it does.
+
+        Args:
+            catalogue: what there is.
+            topic_ids: of the views' topics.
+
+        Raises:
+            RegistryUnavailableError: the ids of the output schemas cannot be had.
+        """
+        works = {NORMALISE: await self._normalise(catalogue), ROUTE: await self._route(catalogue, topic_ids)}
+        for kept in (self._normalisers, self._views, self._entities):
+            kept.forget_unused()
+        return works
+
+    async def _normalise(self, catalogue: Catalogue) -> StageWork:
+        pairs = [
+            (each, mapping) for each in catalogue.datasets.values() for mapping in catalogue.mappings_of(each.name)
+        ]
+        codelists = tuple(catalogue.codelists.values())
+        made = await _side_by_side(
+            partial(
+                self._normalisers.get,
+                (dataset.name, mapping.name),
+                (dataset, mapping, catalogue.entities[mapping.spec.entity], codelists),
+                partial(self._normaliser, catalogue, dataset, mapping),
+            )
+            for dataset, mapping in pairs
+        )
+        normalisers: dict[str, list[DatasetNormaliser]] = defaultdict(list)
+        inputs = {}
+        for (dataset, _), normaliser in zip(pairs, made, strict=True):
+            topic = wire.raw_topic(dataset.name)
+            normalisers[topic].append(normaliser)
+            inputs[topic] = dataset.spec.partitions
+        return StageWork(inputs, dict(normalisers))
+
+    async def _normaliser(self, catalogue: Catalogue, dataset: Dataset, mapping: MappingResource) -> DatasetNormaliser:
+        entity = catalogue.entities[mapping.spec.entity]
+        topic = wire.shared_topic(entity.name)
+        schema_id = await self._registry.register(wire.subject(topic), entity.spec.avro)
+        output = EntityOutput(
+            topic=topic,
+            partitions=entity.spec.partitions,
+            event_type=f"{entity.name}.v{entity.spec.revision}".encode(),
+            revision=mapping.spec.revision,
+            key=tuple(dataset.spec.key),
+            compile=partial(compile_mapping, mapping, entity, dataset, catalogue.codelists),
+            encode=encoder(schema_id, entity.spec.avro),
+            program=partial(compile_mapping_program, mapping, entity, dataset, catalogue.codelists, schema_id),
+        )
+        return DatasetNormaliser(dataset.name, output, self._decoders)
+
+    async def _route(self, catalogue: Catalogue, topic_ids: TopicIds) -> StageWork:
+        subscribed = catalogue.subscribed_views()
+        outputs = await _side_by_side(partial(self._routed, catalogue, view, topic_ids) for view in subscribed)
+        views: dict[str, list[ViewOutput]] = defaultdict(list)
+        unrouted = {}
+        for view, output in zip(subscribed, outputs, strict=True):
+            if isinstance(output, ViewOutput):
+                views[view.spec.entity].append(output)
+            elif output:
+                unrouted[wire.view_topic(view.name, view.spec.revision)] = output
+        entities = {}
+        for name, found in views.items():
+            entity = catalogue.entities[name]
+            make = partial(self._entity_views, entity, found)
+            entities[wire.shared_topic(name)] = await self._entities.get(name, (entity, found), make)
+        inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
+        return StageWork(inputs, entities=entities, unrouted=unrouted)
+
+    async def _entity_views(self, entity: Entity, views: Sequence[ViewOutput]) -> EntityViews:
+        types = field_types(entity.spec.avro)
+        members = topics.members_of(entity).name
+        return EntityViews(views, self._decoders, types, members, in_order=entity.spec.nature == "event")
+
+    async def _routed(self, catalogue: Catalogue, view: View, topic_ids: TopicIds) -> ViewOutput | list[str]:
+        """A view as it is routed; or why it is not, and what to do, as the log says too; neither without its topic."""
+        topic = wire.view_topic(view.name, view.spec.revision)
+        if topic not in topic_ids:
+            _log.warning("view not routed: its topic does not exist", topic=topic)
+            return []
+        entity = catalogue.entities[view.spec.entity]
+        try:
+            keys = {field: self._pseudonym_keys(name) for field, name in view.spec.pseudonyms.items()}
+            make = partial(self._view_output, view, entity, topic_ids[topic], keys)
+            return await self._views.get(topic, (view, entity, topic_ids[topic], keys), make)
+        except ConfigError as error:
+            _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail, fix=error.fix)
+            return [error.detail, error.fix]
+        except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
+            _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
+            return ["it does not fit its entity", "mend the view, raise its revision and run bus apply"]
+
+    async def _view_output(self, view: View, entity: Entity, topic_id: str, keys: Mapping[str, bytes]) -> ViewOutput:
+        topic = topics.view_of(view, entity)
+        if view.spec.filter is not None:
+            compile_predicate(view.spec.filter, field_types(entity.spec.avro))
+        hides = {field: pseudonym(key) for field, key in keys.items()}
+        schema, project = compile_projection(entity.spec.avro, view, hides)
+        schema_id = await self._registry.register(wire.subject(topic.name), schema)
+        return ViewOutput(
+            topic=topic.name,
+            partitions=topic.partitions,
+            event_type=f"{entity.name}.v{entity.spec.revision}".encode(),
+            revision=view.spec.revision,
+            project=project,
+            encode=encoder(schema_id, schema),
+            filter=view.spec.filter,
+            key=compile_key(entity.spec.key, hides),
+            topic_id=topic_id,
+            program=partial(compile_view_program, view, hides, schema, schema_id),
+        )
+
+
+class _Kept(Generic[T]):
+    """What was made, by name, and of what."""
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, tuple[object, T]] = {}
+        self._asked: set[Hashable] = set()
+
+    async def get(self, name: Hashable, parts: object, make: Callable[[], Coroutine[None, None, T]]) -> T:
+        """What was made under this name of equal parts; made now if it was not."""
+        self._asked.add(name)
+        before = self._made.get(name)
+        if before is not None and before[0] == parts:
+            return before[1]
+        made = await make()
+        self._made[name] = parts, made
+        return made
+
+    def forget_unused(self) -> None:
+        """What nobody has asked for since the last time is not wanted any more."""
+        self._made = {name: each for name, each in self._made.items() if name in self._asked}
+        self._asked.clear()
 
 
 def view_topics(catalogue: Catalogue) -> set[str]:
@@ -133,115 +267,6 @@ def unmappable(catalogue: Catalogue, adapter: str, found: Sequence[SourceDataset
                     )
                 )
     return findings
-
-
-async def _normalise(catalogue: Catalogue, registry: SchemaRegistry, decoders: Decoders) -> StageWork:
-    pairs = [(each, mapping) for each in catalogue.datasets.values() for mapping in catalogue.mappings_of(each.name)]
-    outputs = await _side_by_side(partial(_entity_output, catalogue, *pair, registry) for pair in pairs)
-    normalisers: dict[str, list[DatasetNormaliser]] = defaultdict(list)
-    inputs = {}
-    for (dataset, _), output in zip(pairs, outputs, strict=True):
-        topic = wire.raw_topic(dataset.name)
-        normalisers[topic].append(DatasetNormaliser(dataset.name, output, decoders))
-        inputs[topic] = dataset.spec.partitions
-    return StageWork(inputs, dict(normalisers))
-
-
-async def _entity_output(
-    catalogue: Catalogue, dataset: Dataset, mapping: MappingResource, registry: SchemaRegistry
-) -> EntityOutput:
-    entity = catalogue.entities[mapping.spec.entity]
-    topic = wire.shared_topic(entity.name)
-    schema_id = await registry.register(wire.subject(topic), entity.spec.avro)
-    return EntityOutput(
-        topic=topic,
-        partitions=entity.spec.partitions,
-        event_type=f"{entity.name}.v{entity.spec.revision}".encode(),
-        revision=mapping.spec.revision,
-        key=tuple(dataset.spec.key),
-        compile=partial(compile_mapping, mapping, entity, dataset, catalogue.codelists),
-        encode=encoder(schema_id, entity.spec.avro),
-        program=partial(compile_mapping_program, mapping, entity, dataset, catalogue.codelists, schema_id),
-    )
-
-
-async def _route(
-    catalogue: Catalogue,
-    registry: SchemaRegistry,
-    decoders: Decoders,
-    topic_ids: TopicIds,
-    pseudonym_keys: Callable[[str], bytes],
-) -> StageWork:
-    subscribed = catalogue.subscribed_views()
-    outputs = await _side_by_side(
-        partial(_routed, catalogue, view, registry, topic_ids, pseudonym_keys) for view in subscribed
-    )
-    views: dict[str, list[ViewOutput]] = defaultdict(list)
-    unrouted = {}
-    for view, output in zip(subscribed, outputs, strict=True):
-        if isinstance(output, ViewOutput):
-            views[view.spec.entity].append(output)
-        elif output:
-            unrouted[wire.view_topic(view.name, view.spec.revision)] = output
-    entities = {}
-    for name, found in views.items():
-        entity = catalogue.entities[name]
-        types = field_types(entity.spec.avro)
-        members = topics.members_of(entity).name
-        in_order = entity.spec.nature == "event"
-        entities[wire.shared_topic(name)] = EntityViews(found, decoders, types, members, in_order=in_order)
-    inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
-    return StageWork(inputs, entities=entities, unrouted=unrouted)
-
-
-async def _routed(
-    catalogue: Catalogue,
-    view: View,
-    registry: SchemaRegistry,
-    topic_ids: TopicIds,
-    pseudonym_keys: Callable[[str], bytes],
-) -> ViewOutput | list[str]:
-    """A view as it is routed; or why it is not, and what to do, as the log says too; neither without its topic."""
-    topic = wire.view_topic(view.name, view.spec.revision)
-    if topic not in topic_ids:
-        _log.warning("view not routed: its topic does not exist", topic=topic)
-        return []
-    try:
-        return await _view_output(catalogue, view, registry, topic_ids[topic], pseudonym_keys)
-    except ConfigError as error:
-        _log.error("view not routed", topic=topic, error=error.summary, detail=error.detail, fix=error.fix)
-        return [error.detail, error.fix]
-    except (KeyError, ValueError) as error:  # checked when it was applied; its entity was changed since
-        _log.error("view not routed: it does not fit its entity", topic=topic, error=type(error).__name__)
-        return ["it does not fit its entity", "mend the view, raise its revision and run bus apply"]
-
-
-async def _view_output(
-    catalogue: Catalogue,
-    view: View,
-    registry: SchemaRegistry,
-    topic_id: str,
-    pseudonym_keys: Callable[[str], bytes],
-) -> ViewOutput:
-    entity = catalogue.entities[view.spec.entity]
-    topic = topics.view_of(view, entity)
-    if view.spec.filter is not None:
-        compile_predicate(view.spec.filter, field_types(entity.spec.avro))
-    hides = {field: pseudonym(pseudonym_keys(name)) for field, name in view.spec.pseudonyms.items()}
-    schema, project = compile_projection(entity.spec.avro, view, hides)
-    schema_id = await registry.register(wire.subject(topic.name), schema)
-    return ViewOutput(
-        topic=topic.name,
-        partitions=topic.partitions,
-        event_type=f"{entity.name}.v{entity.spec.revision}".encode(),
-        revision=view.spec.revision,
-        project=project,
-        encode=encoder(schema_id, schema),
-        filter=view.spec.filter,
-        key=compile_key(entity.spec.key, hides),
-        topic_id=topic_id,
-        program=partial(compile_view_program, view, hides, schema, schema_id),
-    )
 
 
 async def _side_by_side(asking: Iterable[Callable[[], Coroutine[None, None, T]]]) -> list[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from itertools import combinations
+import json
 from typing import TYPE_CHECKING
 
 from bus.catalogue.avro_type import AvroType, field_types
@@ -33,19 +33,22 @@ def check(workspace: Workspace) -> Iterator[Finding]:
             yield from _masks(workspace, view, types)
             yield from _pseudonyms(workspace, view, entity, types)
             yield from _filter(workspace, view, types)
-    for one, other in combinations(workspace.all(View), 2):
-        if one.name != other.name and _shows(one) == _shows(other):
+    first: dict[str, View] = {}
+    for view in workspace.all(View):
+        one = first.setdefault(_shows(view), view)
+        if one.name != view.name:
             yield Finding(
-                f"view {other.name} shows the same as view {one.name}",
-                workspace.where(other, "metadata", "name"),
+                f"view {view.name} shows the same as view {one.name}",
+                workspace.where(view, "metadata", "name"),
                 "subscribers of one view share its topic: let them name the same one",
                 Severity.WARNING,
             )
     yield from _not_shared(workspace)
 
 
-def _shows(view: View) -> object:
-    return view.spec.model_copy(update={"revision": 0})
+def _shows(view: View) -> str:
+    """The same for views that show the same."""
+    return json.dumps(view.spec.model_dump(mode="json", exclude={"revision"}), sort_keys=True)
 
 
 def _fields(workspace: Workspace, view: View, entity: Entity, types: dict[str, AvroType]) -> Iterator[Finding]:

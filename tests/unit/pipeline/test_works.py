@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bus.catalogue.actions import PutRecord
-from bus.catalogue.catalogue import Catalogue
+from bus.catalogue.catalogue import Catalogue, CatalogueReader
 from bus.catalogue.cluster_state import ClusterState
 from bus.catalogue.plan import plan
 from bus.catalogue.workspace import Workspace, default_workspace
@@ -18,7 +19,7 @@ from bus.errors import ConfigError, RegistryUnavailableError
 from bus.http_server import HttpServer
 from bus.kafka.registry_client import SchemaRegistry
 from bus.pipeline.codec import Decoders
-from bus.pipeline.works import ROUTE, SCHEMAS_AT_ONCE, StageWork, stage_works
+from bus.pipeline.works import NORMALISE, ROUTE, SCHEMAS_AT_ONCE, StageWork, StageWorks
 from bus.testing.workspaces import population_resources
 from bus.wire import shared_topic, view_topic
 
@@ -73,7 +74,7 @@ def catalogue() -> Catalogue:
 
 
 async def works(catalogue: Catalogue, registry: SchemaRegistry, topics: Mapping[str, str]) -> StageWork:
-    return (await stage_works(catalogue, registry, Decoders(), topics, lambda _: b""))[ROUTE]
+    return (await StageWorks(registry, Decoders(), lambda _: b"").read(catalogue, topics))[ROUTE]
 
 
 def topic_ids(*views: str) -> dict[str, str]:
@@ -111,7 +112,7 @@ async def test_a_view_without_its_pseudonym_key_is_told_with_what_to_do_and_take
     slow = SlowRegistry()
     slow.all_here = asyncio.Barrier(1)
     async with slow.open() as registry:
-        work = (await stage_works(whole, registry, Decoders(), topics, no_key))[ROUTE]
+        work = (await StageWorks(registry, Decoders(), no_key).read(whole, topics))[ROUTE]
 
     hiding = [view for view in whole.subscribed_views() if view.spec.pseudonyms]
     assert hiding
@@ -121,6 +122,124 @@ async def test_a_view_without_its_pseudonym_key_is_told_with_what_to_do_and_take
         for name in view.spec.pseudonyms.values()
     }
     assert sum(len(entity.views) for entity in work.entities.values()) == len(topics) - len(hiding)
+
+
+class CountingRegistry:
+    """A registry that knows every schema, and counts how often it is asked; some subjects it may fail for."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.fails_for = "nobody's"
+
+    async def register(self, subject: str, _: object) -> int:
+        if subject.startswith(self.fails_for):
+            raise RegistryUnavailableError("HTTP 500")
+        self.asked[subject] += 1
+        return self.asked.total()
+
+
+def everything() -> dict[str, bytes]:
+    """What `_bus.catalogue` holds of the default workspace."""
+    made = plan(Workspace.load(default_workspace()), ClusterState())
+    return {each.key: each.record.encode() for each in made.actions if isinstance(each, PutRecord)}
+
+
+async def read(works: StageWorks, catalogue: Catalogue, without: str = "") -> dict[str, StageWork]:
+    topics = {view_topic(view.name, view.spec.revision): "id" for view in catalogue.subscribed_views()}
+    topics.pop(without, None)
+    return await works.read(catalogue, topics)
+
+
+def parts(works: dict[str, StageWork]) -> dict[str, object]:
+    """What is compiled: of each raw topic the normalisers, of each shared one the views, of each view what it gets."""
+    entities = works[ROUTE].entities
+    views = {view.topic: view for entity in entities.values() for view in entity.views}
+    return {**works[NORMALISE].normalisers, **entities, **views}
+
+
+def changed(before: dict[str, StageWork], after: dict[str, StageWork]) -> set[str]:
+    """What was compiled anew, or is new or gone."""
+    one, other = parts(before), parts(after)
+    same = {name for name, each in one.items() if is_same(each, other.get(name))}
+    return (one.keys() | other.keys()) - same
+
+
+def is_same(one: object, other: object) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(each is that for each, that in zip(one, other, strict=True))
+    return one is other
+
+
+def edited(records: Mapping[str, bytes], key: str, old: str, new: str) -> dict[str, bytes]:
+    """The records with one text in one of them replaced."""
+    text = records[key].decode()
+    assert old in text
+    return {**records, key: text.replace(old, new).encode()}
+
+
+PERSON, PORTAL = "shared.population.person", "view.portal-person.v1"
+
+
+async def test_what_a_change_of_the_catalogue_leaves_alone_is_not_compiled_again() -> None:
+    registry, reader, records = CountingRegistry(), CatalogueReader(), everything()
+    works = StageWorks(registry, Decoders(), lambda _: b"secret")  # type: ignore[arg-type]
+    first = await read(works, reader.read(records))
+    assert {PERSON, PORTAL} <= parts(first).keys()
+    assert set(registry.asked.values()) == {1}
+
+    again = await read(works, reader.read({key: bytes(bytearray(value)) for key, value in records.items()}))
+    assert not changed(first, again)
+
+    records = edited(records, "Department/gongan", '"title":"', '"title":"New ')
+    assert not changed(first, await read(works, reader.read(records)))
+    assert set(registry.asked.values()) == {1}
+
+    without = await read(works, reader.read({key: each for key, each in records.items() if "portal-person" not in key}))
+    assert changed(first, without) == {PERSON, PORTAL}
+
+    back = await read(works, reader.read(records))
+    assert changed(first, back) == {PERSON, PORTAL}, "what was gone is made anew, and nothing else"
+    assert {subject for subject, times in registry.asked.items() if times > 1} == {f"{PORTAL}-value"}
+
+
+async def test_a_changed_view_mapping_code_list_topic_or_key_is_compiled_again() -> None:
+    registry, reader, records = CountingRegistry(), CatalogueReader(), everything()
+    secret = b"old"
+    works = StageWorks(registry, Decoders(), lambda _: secret)  # type: ignore[arg-type]
+    first = await read(works, reader.read(records))
+
+    mapping = next(key for key in records if key.startswith("Mapping/") and b"population.person" in records[key])
+    one = await read(works, reader.read(edited(records, mapping, '"revision":', '"revision":1')))
+    assert changed(first, one) == {"raw.gongan.population"}
+
+    codelist = next(key for key in records if key.startswith("CodeList/"))
+    two = await read(works, reader.read(edited(records, codelist, '"title":"', '"title":"New ')))
+    assert changed(one, two) == set(two[NORMALISE].normalisers)
+
+    three = await read(works, reader.read(records), without=PORTAL)
+    assert {PERSON, PORTAL} <= changed(two, three), "its topic is gone"
+    assert PORTAL not in parts(three)
+
+    four = await read(works, reader.read(records))
+    assert changed(three, four) == {PERSON, PORTAL}
+
+    secret = b"new"
+    hiding = [view for view in reader.read(records).subscribed_views() if view.spec.pseudonyms]
+    five = await read(works, reader.read(records))
+    topics = {view_topic(view.name, view.spec.revision) for view in hiding}
+    assert changed(four, five) == topics | {shared_topic(view.spec.entity) for view in hiding}
+
+
+async def test_what_is_ready_is_kept_when_the_registry_fails_for_another() -> None:
+    registry, records = CountingRegistry(), everything()
+    works = StageWorks(registry, Decoders(), lambda _: b"")  # type: ignore[arg-type]
+    registry.fails_for = "view."
+    with pytest.raises(RegistryUnavailableError):
+        await read(works, CatalogueReader().read(records))
+    registry.fails_for = "nobody's"
+    await read(works, CatalogueReader().read(records))
+
+    assert set(registry.asked.values()) == {1}
 
 
 async def test_a_registry_that_fails_for_one_view_is_told_as_itself(catalogue: Catalogue) -> None:
