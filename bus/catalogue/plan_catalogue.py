@@ -11,7 +11,7 @@ from bus.catalogue.mapping import Mapping
 from bus.catalogue.record import CatalogueRecord
 from bus.catalogue.subscription import ACTIVE, Subscription
 from bus.catalogue.view import View
-from bus.catalogue.wanted import is_unconditional
+from bus.catalogue.wanted import unconditional
 from bus.errors import Finding
 
 if TYPE_CHECKING:
@@ -111,8 +111,9 @@ def _unenforceable(wanted: Wanted, state: ClusterState) -> Iterator[Finding]:
     """On a cluster without an authorizer everybody reads everything (design §6)."""
     if state.authorizer:
         return
+    free = unconditional(wanted.workspace)
     for subscription in wanted.workspace.all(Subscription):
-        if wanted.states[subscription.key] == ACTIVE and not is_unconditional(wanted.workspace, subscription):
+        if wanted.states[subscription.key] == ACTIVE and subscription.key not in free:
             yield Finding(
                 f"subscription {subscription.name} is of a conditional share, and the cluster checks no ACLs",
                 wanted.workspace.where(subscription, "spec", "view"),

@@ -140,9 +140,10 @@ def _offsets(wanted: Wanted, state: ClusterState) -> tuple[list[SetOffsets], lis
 
 def _inputs(wanted: Wanted) -> Iterator[tuple[Resource, str, str, int, bool]]:
     """What each stage reads, and whether it has read it before. Offsets that nobody uses expire, and are set again."""
+    normalised, routed = wanted.normalised_before(), wanted.routed_before()
     for dataset in wanted.workspace.all(Dataset):
-        topic, has_run = raw_topic(dataset.name), wanted.normalised_before(dataset.name)
+        topic, has_run = raw_topic(dataset.name), dataset.name in normalised
         yield dataset, wanted_topics.NORMALISE_GROUP, topic, dataset.spec.partitions, has_run
     for entity in wanted.workspace.named(Entity).values():
-        topic, has_run = shared_topic(entity.name), wanted.routed_before(entity.name)
+        topic, has_run = shared_topic(entity.name), entity.name in routed
         yield entity, wanted_topics.ROUTE_GROUP, topic, entity.spec.partitions, has_run

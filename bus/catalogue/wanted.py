@@ -43,8 +43,11 @@ class Wanted:
             BadCatalogueRecordError: a record cannot be read.
         """
         found = {key: CatalogueRecord.decode(key, value) for key, value in state.records.items()}
+        free = unconditional(workspace)
         states = {
-            subscription.key: _state_of(workspace, subscription, found.get(subscription.key))
+            subscription.key: _state_of(
+                subscription, found.get(subscription.key), is_unconditional=subscription.key in free
+            )
             for subscription in workspace.all(Subscription)
         }
         live = {
@@ -84,16 +87,16 @@ class Wanted:
             return self.states[subscription.key]
         return str(self.found[subscription.key].status.get("state", ""))
 
-    def normalised_before(self, dataset: str) -> bool:
-        """Whether workers have read the dataset's raw topic: the catalogue holds a mapping of it."""
+    def normalised_before(self) -> set[str]:
+        """The datasets whose raw topics workers have read: the catalogue holds mappings of them."""
         resources = (record.resource for record in self.found.values())
-        return any(isinstance(resource, Mapping) and resource.spec.dataset == dataset for resource in resources)
+        return {resource.spec.dataset for resource in resources if isinstance(resource, Mapping)}
 
-    def routed_before(self, entity: str) -> bool:
-        """Whether workers have read the entity's shared topic: the catalogue holds a view of it with a subscriber."""
+    def routed_before(self) -> set[str]:
+        """The entities whose shared topics workers have read: the catalogue holds views of them with a subscriber."""
         served = self.served_before()
         views = (record.resource for record in self.found.values() if isinstance(record.resource, View))
-        return any(view.spec.entity == entity and (view.name, view.spec.revision) in served for view in views)
+        return {view.spec.entity for view in views if (view.name, view.spec.revision) in served}
 
     def served_before(self) -> set[tuple[str, int]]:
         """Name and revision of the views that workers fill now: an active subscription of the catalogue names them."""
@@ -104,19 +107,22 @@ class Wanted:
         }
 
 
-def sources_of(workspace: Workspace, entity: str) -> list[Dataset]:
-    """The datasets that feed an entity."""
-    names = {mapping.spec.dataset for mapping in workspace.all(Mapping) if mapping.spec.entity == entity}
-    return [dataset for dataset in workspace.all(Dataset) if dataset.name in names]
+def unconditional(workspace: Workspace) -> set[str]:
+    """The keys of the subscriptions whose views show only what may be had by everyone who asks."""
+    datasets, views = workspace.named(Dataset), workspace.named(View)
+    conditional = {
+        mapping.spec.entity
+        for mapping in workspace.all(Mapping)
+        if mapping.spec.dataset in datasets and datasets[mapping.spec.dataset].spec.share.type != "unconditional"
+    }
+    return {
+        subscription.key
+        for subscription in workspace.all(Subscription)
+        if subscription.spec.view in views and views[subscription.spec.view].spec.entity not in conditional
+    }
 
 
-def is_unconditional(workspace: Workspace, subscription: Subscription) -> bool:
-    """Whether all that the subscription's view shows may be had by everyone who asks."""
-    view = workspace.named(View)[subscription.spec.view]
-    return all(dataset.spec.share.type == "unconditional" for dataset in sources_of(workspace, view.spec.entity))
-
-
-def _state_of(workspace: Workspace, subscription: Subscription, record: CatalogueRecord | None) -> str:
+def _state_of(subscription: Subscription, record: CatalogueRecord | None, *, is_unconditional: bool) -> str:
     """YAML may request and withdraw; it never undoes what the runtime decided, nor stretches what it approved."""
     current = record.status.get("state") if record else None
     if current == REVOKED:
@@ -126,7 +132,7 @@ def _state_of(workspace: Workspace, subscription: Subscription, record: Catalogu
     as_approved = record is not None and _demand(record.resource) == _demand(subscription)
     if current is not None and current != WITHDRAWN and as_approved:
         return str(current)
-    return ACTIVE if is_unconditional(workspace, subscription) else REQUESTED
+    return ACTIVE if is_unconditional else REQUESTED
 
 
 def _demand(resource: Resource) -> object:
