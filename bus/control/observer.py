@@ -172,20 +172,23 @@ class Observer:
         """Of the bus's stages and of subscribers' groups; a group is a reader of the views that it has offsets of."""
         found: dict[Reader, dict[Place, int]] = {}
         for group, start in ((NORMALISE_GROUP, "raw."), (ROUTE_GROUP, "shared.")):
-            offsets = await self._survey.committed(group)
+            offsets = _by_topic(await self._survey.committed(group))
             for topic in self._topics:
                 if topic.startswith(start):
-                    found[Reader(group, topic)] = _of(topic, offsets)
+                    found[Reader(group, topic)] = offsets.get(topic, {})
         for group in sorted({group for several in groups.values() for group in several}):
-            offsets = await self._survey.committed(group)
-            for topic in {place[0] for place in offsets} & self._topics.keys():
+            offsets = _by_topic(await self._survey.committed(group))
+            for topic in offsets.keys() & self._topics.keys():
                 if topic.startswith("view."):
-                    found[Reader(group, topic)] = _of(topic, offsets)
+                    found[Reader(group, topic)] = offsets[topic]
         return found
 
 
-def _of(topic: str, offsets: dict[Place, int]) -> dict[Place, int]:
-    return {place: offset for place, offset in offsets.items() if place[0] == topic}
+def _by_topic(offsets: dict[Place, int]) -> dict[str, dict[Place, int]]:
+    found: dict[str, dict[Place, int]] = defaultdict(dict)
+    for place, offset in offsets.items():
+        found[place[0]][place] = offset
+    return found
 
 
 def _topics_of(catalogue: Catalogue) -> list[str]:

@@ -115,6 +115,20 @@ class _Picture:
         self._undecided = False
         self._as_of: dict[str, float | None] = {}
         """Dataset, or `entity` → everything that the source had committed by then is there."""
+        self._subscribed = self._catalogue.subscribed_views()
+        self._views: defaultdict[str, list[str]] = defaultdict(list)
+        """Entity → the topics of its views."""
+        for view in self._subscribed:
+            self._views[view.spec.entity].append(wire.view_topic(view.name, view.spec.revision))
+        self._sources: defaultdict[str, set[str]] = defaultdict(set)
+        """Entity → the datasets that feed it."""
+        for mapping in self._catalogue.mappings.values():
+            self._sources[mapping.spec.entity].add(mapping.spec.dataset)
+        self._subscriptions: defaultdict[str, list[Subscription]] = defaultdict(list)
+        """View's topic → the active subscriptions to it, by name."""
+        for _, each in sorted(self._catalogue.subscriptions.items()):
+            if self._catalogue.state_of(each) == ACTIVE:
+                self._subscriptions[wire.view_topic(each.spec.view, each.spec.revision)].append(each)
 
     def whole(self) -> BusHealth:
         adapters = [self._adapter(name) for name in sorted(self._adapters())]
@@ -123,7 +137,7 @@ class _Picture:
         promises = {each.name: each.promise_seconds for each in datasets}
         entities = [self._entity(each) for _, each in sorted(self._catalogue.entities.items())]
         routed = {each.name: each for each in entities}
-        views = [self._view(each, routed[each.spec.entity], promises) for each in self._catalogue.subscribed_views()]
+        views = [self._view(each, routed[each.spec.entity], promises) for each in self._subscribed]
         subscribers = self._subscribers({view.topic: view for view in views})
         workers = [self._worker(each) for _, each in sorted(self._seen.workers.items()) if self._is_shown(each)]
         departments = [self._department(each, datasets) for _, each in sorted(self._catalogue.departments.items())]
@@ -322,14 +336,7 @@ class _Picture:
 
     def _entity(self, entity: Entity) -> EntityHealth:
         topic = wire.shared_topic(entity.name)
-        datasets = sorted(
-            {each.spec.dataset for each in self._catalogue.mappings.values() if each.spec.entity == entity.name}
-        )
-        views = [
-            wire.view_topic(each.name, each.spec.revision)
-            for each in self._catalogue.subscribed_views()
-            if each.spec.entity == entity.name
-        ]
+        datasets, views = sorted(self._sources[entity.name]), self._views[entity.name]
         backlog, read = self._backlog(ROUTE_GROUP, topic) if views else (Backlog(), OK)
         as_of = _earliest([*(self._as_of.get(each) for each in datasets), backlog.source_time])
         self._as_of[topic] = as_of
@@ -359,7 +366,7 @@ class _Picture:
             title=view.metadata.title,
             entity=entity.name,
             filtered=view.spec.filter is not None,
-            subscribers=tuple(sorted({each.spec.subscriber for each in self._subscriptions(topic)})),
+            subscribers=tuple(sorted({each.spec.subscriber for each in self._subscriptions[topic]})),
             lag=entity.lag,
             freshness_seconds=entity.freshness_seconds,
             filled=filled,
@@ -399,18 +406,10 @@ class _Picture:
             **told(worst(own)),
         )
 
-    def _subscriptions(self, topic: str) -> list[Subscription]:
-        return [
-            each
-            for _, each in sorted(self._catalogue.subscriptions.items())
-            if wire.view_topic(each.spec.view, each.spec.revision) == topic
-            and self._catalogue.records[each.key].status.get("state") == ACTIVE
-        ]
-
     def _subscribers(self, views: Mapping[str, ViewHealth]) -> list[SubscriberHealth]:
         found: dict[str, list[SubscriptionHealth]] = defaultdict(list)
         for topic, view in views.items():
-            for subscription in self._subscriptions(topic):
+            for subscription in self._subscriptions[topic]:
                 found[subscription.spec.subscriber].append(self._subscription(subscription, view))
         return [
             self._subscriber(self._catalogue.subscribers[name], found[name])

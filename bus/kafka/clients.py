@@ -256,11 +256,12 @@ def refuse_group(consumer: AIOKafkaConsumer) -> None:
     consumer._coordinator.check_errors()  # noqa: SLF001
 
 
-def introduce(producer: Any, topics: Iterable[str]) -> None:
-    """Let a producer ask for these topics' metadata at once, not for one after the other as it comes to them."""
+def introduce(client: AIOKafkaProducer | AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Let a client ask for these topics' metadata at once, not for one after the other as it comes to them."""
+    inner = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001  it has no other
     for topic in topics:
-        if producer.client.cluster.partitions_for_topic(topic) is None:
-            producer.client.add_topic(topic)
+        if inner.cluster.partitions_for_topic(topic) is None:
+            inner.add_topic(topic)
 
 
 async def missing_topics(producer: Any, topics: Iterable[str]) -> set[str] | None:

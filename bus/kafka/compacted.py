@@ -41,7 +41,10 @@ async def read_partitions(
     reader = clients.consumer(connection, auto_offset_reset="earliest")
     end_reader = clients.consumer(connection, isolation_level="read_uncommitted")
     async with clients.started(reader, connection), clients.started(end_reader, connection):
-        for topic in {topic for topic, _ in starts}:
+        topics = {topic for topic, _ in starts}
+        for client in (reader, end_reader):
+            clients.introduce(client, topics)
+        for topic in topics:
             await clients.partitions(reader, topic, connection)
             await clients.partitions(end_reader, topic, connection)
         places = {clients.TopicPartition(*place): start for place, start in starts.items()}

@@ -28,6 +28,9 @@ STATES: Final = (OPEN, SUPERSEDED, "redriven", AT_SOURCE)
 
 WITHIN: Final = 30.0
 
+FETCH_WAIT_MS: Final = 100
+"""The broker answers a connection's requests in turn: where the end is, behind a fetch that waits for news."""
+
 
 class RejectStates:
     """What became of the rejected changes of some departments, as the lanes keep it; `async with`, then `refresh`.
@@ -49,8 +52,7 @@ class RejectStates:
         self._open_only = open_only
         self._connection = connection
         self._topics = sorted({wire.rejects_topic(department) for department in departments})
-        # The broker answers a connection's requests in turn: where the end is, behind a fetch that waits for news.
-        self._reader = clients.consumer(connection, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+        self._reader = clients.consumer(connection, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS)
 
     async def __aenter__(self) -> Self:
         """Start, and read everything there is.
@@ -190,11 +192,13 @@ async def dead_letters(
     Raises:
         BrokerUnavailableError: the broker does not answer, or a topic is not there.
     """
-    reader = clients.consumer(connection, auto_offset_reset="earliest")
+    reader = clients.consumer(connection, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS)
     async with clients.started(reader, connection):
-        for dataset in datasets:
-            await clients.partitions(reader, wire.dlq_topic(dataset), connection)
-            place = clients.TopicPartition(wire.dlq_topic(dataset), 0)
+        topics = [wire.dlq_topic(dataset) for dataset in datasets]
+        clients.introduce(reader, topics)
+        for topic in topics:
+            await clients.partitions(reader, topic, connection)
+        for dataset, place in await _with_letters(reader, datasets):
             reader.assign([place])
             if selection.since is not None:
                 start = (await reader.offsets_for_times({place: selection.since}))[place]
@@ -207,6 +211,16 @@ async def dead_letters(
                 letter = dead_letter(dataset, record, states)
                 if selection.takes_why(letter.rule, letter.field):
                     yield letter
+
+
+async def _with_letters(reader: Any, datasets: Collection[str]) -> list[tuple[str, Any]]:
+    """The datasets that have dead letters, with their places: of hundreds most have none, and are not read."""
+    places = {dataset: clients.TopicPartition(wire.dlq_topic(dataset), 0) for dataset in datasets}
+    try:
+        begins, ends = await reader.beginning_offsets(places.values()), await reader.end_offsets(places.values())
+    except clients.KafkaError as error:
+        raise BrokerUnavailableError(f"rejects could not be read ({type(error).__name__})") from None
+    return [(dataset, place) for dataset, place in places.items() if begins[place] < ends[place]]
 
 
 async def _to_end(reader: Any) -> AsyncIterator[Any]:
