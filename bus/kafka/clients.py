@@ -30,7 +30,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import BrokerUnavailableError, TopicUnknownError
-from bus.kafka import answers, coordinator, login, record_batches
+from bus.kafka import answers, coordinator, login, metadata, record_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -84,6 +84,7 @@ _log = structlog.get_logger()
 
 answers.install()
 coordinator.install()
+metadata.install()
 record_batches.install()
 
 
