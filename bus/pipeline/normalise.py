@@ -6,8 +6,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -66,18 +66,41 @@ class EntityOutput:
     program: Callable[[int, dict[str, Any]], Program]
 
 
-class _Writer(NamedTuple):
+class _Writer:
     """How the changes of one writer's schema are normalised.
 
+    What the reference needs is made for the first record that is left to it: most datasets have few or none, and of a
+    thousand of them it takes tens of MB.
+
+    Args:
+        schema: of the writer, an envelope.
+        compile_for: the mapping, for the schema of its rows.
+
     Attributes:
-        decode: the reference reads a change by it.
-        mapping: and maps its row.
-        interpreter: does all of it for what is as it should be (see `bus.pipeline.native`); None without it.
+        interpreter: does all that is as it should be (see `bus.pipeline.native`); None without it.
+
+    Raises:
+        BadRecordError: the schema is no envelope.
     """
 
-    decode: Callable[[bytes], Any]
-    mapping: CompiledMapping
-    interpreter: Interpreter | None
+    def __init__(self, schema: dict[str, Any], compile_for: Callable[[dict[str, Any]], CompiledMapping]) -> None:
+        try:
+            self._row = row_schema(schema)
+        except ValueError as error:
+            raise BadRecordError(str(error)) from None
+        self._schema = schema
+        self._compile = compile_for
+        self.interpreter: Interpreter | None = None
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], Any]:
+        """The reference reads a change by it."""
+        return decoder(self._schema, only=_FIELDS_READ)
+
+    @cached_property
+    def mapping(self) -> CompiledMapping:
+        """And maps its row."""
+        return self._compile(self._row)
 
 
 class DatasetNormaliser:
@@ -116,8 +139,7 @@ class DatasetNormaliser:
         rejects: dict[int, Reject] = {}
         place = 0
         while place < len(records):
-            writer = self._writers.get(int.from_bytes(records.frame(place), "big"))
-            if writer is not None and (interpreter := writer.interpreter) is not None:
+            if (interpreter := self._interpreter(records.frame(place))) is not None:
                 began, place = place, interpreter.take(records, place, len(records), made)
                 if interpreter.broken is not None and place < len(records):
                     rejects[place] = interpreter.broken
@@ -132,6 +154,13 @@ class DatasetNormaliser:
                 made.add(output.partition, output.key, output.value, output.headers)
             place += 1
         return [*made.packed()], rejects
+
+    def _interpreter(self, head: bytes) -> Interpreter | None:
+        """What does the records that begin so; None where the reference must, and tell what is amiss with them."""
+        try:
+            return self._writer(wire.schema_id(head)).interpreter
+        except Exception:  # noqa: BLE001  the reference meets it again
+            return None
 
     def __call__(self, record: InputRecord) -> Output | Reject | None:
         """What a raw record becomes: a canonical record, a tombstone or a reject; None for a key that never was.
@@ -166,9 +195,8 @@ class DatasetNormaliser:
     def _change(self, record: InputRecord) -> tuple[bytes, bytes | None] | Reject | None:
         if record.value is None or record.key is None:
             raise BadRecordError("a raw record needs a key and a value")
-        schema_id = wire.schema_id(record.value)
-        decode, mapping, _ = self._writers.get(schema_id) or self._writer(schema_id)
-        event = decode(record.value)
+        writer = self._writer(wire.schema_id(record.value))
+        event, mapping = writer.decode(record.value), writer.mapping
         if event["op"] == "d":
             # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
             published = event["before"] is None or mapping.accepts_key(event["before"])
@@ -197,18 +225,15 @@ class DatasetNormaliser:
 
     def _writer(self, schema_id: int) -> _Writer:
         """How the changes of a writer's schema are normalised."""
+        if (known := self._writers.get(schema_id)) is not None:
+            return known
         schema = self._decoders.schema(schema_id)
-        try:
-            row = row_schema(schema)
-        except ValueError as error:
-            raise BadRecordError(str(error)) from None
-        mapping = self._output.compile(row)
-        made = _Writer(decoder(schema, only=_FIELDS_READ), mapping, self._native(schema_id, schema, mapping))
-        return self._writers.setdefault(schema_id, made)
+        writer = _Writer(schema, self._output.compile)
+        writer.interpreter = self._native(schema_id, schema, lambda key: self._key(writer.mapping, key))
+        return self._writers.setdefault(schema_id, writer)
 
-    def _native(self, schema_id: int, schema: dict[str, Any], mapping: CompiledMapping) -> Interpreter | None:
+    def _native(self, schema_id: int, schema: dict[str, Any], key_of: Callable[[bytes], bytes]) -> Interpreter | None:
         output = self._output
-        key_of = partial(self._key, mapping)
         target = native.Target(output.partitions, self._type, self._id_suffix, key_of)
         program = partial(output.program, schema_id, schema)
         return native.interpreter(program, target, entity=self.entity, writer=schema_id)

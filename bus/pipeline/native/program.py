@@ -7,9 +7,11 @@ Whatever the interpreter gives up is the reference's, which stays the specificat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro import parse_schema
@@ -43,6 +45,8 @@ would have to look at the whole record."""
 
 _INT: Final = (-(2**31), 2**31 - 1)
 _MOST_MASKED: Final = 1_000_000
+_TYPES_KEPT: Final = 1_024
+"""Readers and writers of values, each 5 kB and a millisecond to make. Thousands of fields are of a few types."""
 _COPIED: Final = frozenset(
     {"boolean", "bytes", "int", "long", "double", "date", "time", "timestamp", "local-timestamp"}
 )
@@ -109,7 +113,7 @@ class Program:
         instructions: one for each field of the output, in the order of its schema.
         envelope: the fields of a change: `op`, `before`, `after` or empty for one that is read over; and its node.
         ops: symbols of `op`.
-        delete: which of them is a deletion; those are the reference's.
+        delete: which of them is a deletion: the row before, or none, and a tombstone if its key passes its rules.
         key_slot: the field of the row that must be the record's key; -1 where only the reference can tell.
         key_instructions: those of the entity's key: a row whose key they refuse was never published.
         birth_rule, sex_rule: places, in the output, of the id number and what must agree with it; -1 without the rule.
@@ -253,8 +257,8 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
         least, most = _bounds(field["type"])
         return Instruction("copy", slots, present, absent, null_at, least=least, most=most)
     show = (lambda value: None if value is None else hide(value)) if hide else (lambda value: value)
-    write = _field_writer(field)
-    call = _call(name, (name,), source, lambda row: show(row[name]), write)
+    write = _value_writer(field["type"])
+    call = _call((name,), source, lambda row: show(row[name]), write)
     return Instruction("call", slots, present, absent, null_at, call)
 
 
@@ -323,23 +327,23 @@ def _instruction(
     codelists: Mapping[str, CodeList],
 ) -> Instruction:
     name = field["name"]
-    write = _field_writer(field)
+    write = _value_writer(field["type"])
     null_at = node(field["type"]).null_at
     rule = mapping.spec.fields.get(name)
     if rule is None:
-        return Instruction("constant", present=write({}), target_null_at=null_at)
+        return Instruction("constant", present=write(field["default"]), target_null_at=null_at)
     target = types[name]
     types_read = [source.types.get(each) for each in rule.sources]
     make = compile_field(name, rule, types_read, target, codelists, remembers=False)  # the interpreter does
     if rule.const is not None or not all(each in source.slots for each in rule.sources):
-        return Instruction("constant", present=write({name: make({})}), target_null_at=null_at)
+        return Instruction("constant", present=write(make({})), target_null_at=null_at)
     common: dict[str, Any] = {
         "slots": tuple(source.slots[each] for each in rule.sources),
         "present": _branch(1 - null_at) if null_at >= 0 else b"",
         "absent": _absent(name, rule, target, write),
         "target_null_at": null_at,
         "rank": list(mapping.spec.fields).index(name),
-        "call": _call(name, rule.sources, source, make, write),
+        "call": _call(rule.sources, source, make, write),
         "memo": bool(rule.codes or rule.date) or _repeats(source, rule),
     }
     if len(rule.sources) == 1 and rule.split is None:
@@ -358,25 +362,20 @@ def _repeats(source: _Source, rule: FieldRule) -> bool:
 
 def _absent(name: str, rule: FieldRule, target: AvroType, write: Callable[[Any], bytes]) -> bytes | None:
     try:
-        return write({name: absent_value(name, rule, target)()})
+        return write(absent_value(name, rule, target)())
     except RejectedError:
         return None
 
 
 def _call(
-    name: str,
-    sources: Sequence[str],
-    source: _Source,
-    make: Callable[[dict[str, Any]], Any],
-    write: Callable[[Any], bytes],
+    sources: Sequence[str], source: _Source, make: Callable[[dict[str, Any]], Any], write: Callable[[Any], bytes]
 ) -> Call:
     """From the encoded fields of the source to the encoded field, by the reference."""
-    fields = [{"name": each, "type": source.declared(each)} for each in sources]
-    read = avro_source.reader({"type": "record", "name": "some", "fields": fields}, 0)
+    read = _values_reader(json.dumps([source.declared(each) for each in sources]))
 
     def call(taken: bytes) -> bytes | Reject | None:
         try:
-            return write({name: make(read(taken))})
+            return write(make(dict(zip(sources, read(taken).values(), strict=True))))
         except RejectedError as rejected:
             return rejected.reject
         except Exception:  # noqa: BLE001  the reference meets it again, and says what it is
@@ -410,9 +409,24 @@ def _branch(place: int) -> bytes:
     return bytes([2 * place])
 
 
-def _field_writer(field: dict[str, Any]) -> Callable[[dict[str, Any]], bytes]:
-    """Encodes a field that stands in a row."""
-    return avro_source.writer({"type": "record", "name": "one", "fields": [field]}, b"")
+def _value_writer(declared: Any) -> Callable[[Any], bytes]:
+    """Encodes a value of a parsed type."""
+    write = _row_writer(json.dumps(declared))
+    return lambda value: write({"value": value})
+
+
+@lru_cache(maxsize=_TYPES_KEPT)
+def _row_writer(declared: str) -> Callable[[dict[str, Any]], bytes]:
+    """Encodes a row of one value, of a type that stands here as JSON."""
+    fields = [{"name": "value", "type": json.loads(declared)}]
+    return avro_source.writer({"type": "record", "name": "one", "fields": fields}, b"")
+
+
+@lru_cache(maxsize=_TYPES_KEPT)
+def _values_reader(declared: str) -> Callable[[bytes], dict[str, Any]]:
+    """Reads values that stand behind each other, of types that stand here as JSON."""
+    fields = [{"name": f"v{place}", "type": each} for place, each in enumerate(json.loads(declared))]
+    return avro_source.reader({"type": "record", "name": "some", "fields": fields}, 0)
 
 
 def _is_clean(rule: FieldRule, source: Node, target: AvroType) -> bool:

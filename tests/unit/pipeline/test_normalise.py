@@ -13,6 +13,7 @@ from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
+from bus.pipeline import native, normalise
 from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
 from bus.pipeline.envelope import envelope_schema
 from bus.pipeline.mapping.compiled import compile_mapping
@@ -24,6 +25,8 @@ from bus.wire import MAX_RECORD_BYTES, CloudEvent, frame
 from tests.stages import through
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from bus.pipeline.record import Output
 
 pytestmark = pytest.mark.usefixtures("codec")
@@ -118,6 +121,25 @@ def test_a_good_row_becomes_a_shared_record_with_its_own_id(stage: Normalise) ->
     assert (made.topic, made.key) == ("shared.population.person", b"32050819900307101X")
     assert (headers["ce_id"], headers["ce_type"]) == (b"0/1/1/m3", b"population.person.v1")
     assert (made.value or b"").startswith(frame(9))
+
+
+def test_the_reference_is_compiled_for_the_first_record_that_is_left_to_it(
+    stage: Normalise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[dict[str, Any]] = []
+
+    def counted(schema: dict[str, Any], only: Collection[str]) -> Callable[[bytes], Any]:
+        compiled.append(schema)
+        return decoder(schema, only)
+
+    monkeypatch.setattr(normalise, "decoder", counted)
+
+    through(stage, [Raw(change(1, "c", after=PERSON)), Raw(change(1, "d", before=PERSON))])
+    assert compiled == ([] if native.is_used() else [OLD])
+
+    letter, _ = through(stage, [Raw(change(1, "c", after=PERSON)[:-1])])
+    assert letter.topic == "dlq.gongan.population"
+    assert compiled == [OLD]
 
 
 def test_old_and_new_writers_flow_at_once(stage: Normalise) -> None:
