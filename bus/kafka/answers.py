@@ -1,23 +1,117 @@
-"""aiokafka's connection to a broker, which does not keep what it has read.
+"""aiokafka's connection to a broker, which reads an answer to where it stays, and does not keep it.
 
-aiokafka 0.14 holds the bytes of an answer, beside what it made of them, until the next answer begins: for a fetch that
-is megabytes, at each connection, for as long as its records are worked on. A worker with many lanes has many of them.
+aiokafka 0.14 reads an answer in pieces, adds them up, copies it out of the sum, and holds that, beside what it made of
+it, until the next answer begins. For a fetch these are megabytes, at each connection, for as long as its records are
+worked on. A worker with many lanes has many of them. Here the room for a large answer is made once its size is known.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 import aiokafka
 from aiokafka import conn
 
+from bus.kafka import native
 from bus.kafka.record_batches import KNOWN_AIOKAFKA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SIZE: Final = Struct(">i")
+_Room: Any = native.Room if native.IS_BUILT else bytearray
+
+SMALL_BYTES: Final = 16 * 1024
+"""Answers up to that size, with the four bytes before them, are read several at once, and copied."""
+
+
+class AnswersProtocol(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
+    """Cuts what the broker sends into answers: four bytes with the size of what follows, and that.
+
+    Of its stream reader nothing is used but how the connection has ended.
+    """
+
+    def __init__(self, closed: asyncio.Future[None], reader: asyncio.StreamReader, **settings: Any) -> None:
+        super().__init__(closed, reader, **settings)
+        self._reader = reader
+        self._small = memoryview(bytearray(SMALL_BYTES))
+        self._read = 0
+        self._large: Any = None
+        self._room = memoryview(b"")
+        self._answers: deque[bytes] = deque()
+        self._wanted: asyncio.Future[None] | None = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  as asyncio calls it
+        """Where the next bytes go; never empty."""
+        return self._room[self._read :] if self._large is not None else self._small[self._read :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes have come."""
+        self._read += nbytes
+        if self._large is None:
+            self._cut()
+        elif self._read == len(self._room):
+            answer, self._large, self._room, self._read = bytes(self._large), None, memoryview(b""), 0
+            self._answers.append(answer)
+        if self._answers:
+            self._wake()
+
+    def _cut(self) -> None:
+        """Take the answers out of the small room; what there is of one that is too large for it goes to its own."""
+        begin = 0
+        while self._read - begin >= _SIZE.size:
+            (size,) = _SIZE.unpack_from(self._small, begin)
+            if size < 0:
+                raise ConnectionError("an answer of less than no bytes")
+            begin += _SIZE.size
+            if self._read - begin >= size:
+                self._answers.append(bytes(self._small[begin : begin + size]))
+                begin += size
+            elif _SIZE.size + size > SMALL_BYTES:
+                self._large = _Room(size)
+                self._room = memoryview(self._large)
+                self._read -= begin
+                self._room[: self._read] = self._small[begin : begin + self._read]
+                return
+            else:
+                begin -= _SIZE.size
+                break
+        self._read -= begin
+        self._small[: self._read] = bytes(self._small[begin : begin + self._read])
+
+    async def answer(self) -> bytes:
+        """The next answer.
+
+        Raises:
+            EOFError: the broker has closed the connection.
+            OSError: it has ended otherwise.
+        """
+        while not self._answers:
+            if (error := self._reader.exception()) is not None:
+                raise error
+            if self._reader.at_eof():
+                raise EOFError
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        return self._answers.popleft()
+
+    def eof_received(self) -> bool | None:
+        """The broker sends no more."""
+        stays: bool | None = super().eof_received()
+        self._wake()
+        return stays
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        super().connection_lost(exc)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
 
 
 class ForgetfulConnection(conn.AIOKafkaConnection):
@@ -28,11 +122,10 @@ class ForgetfulConnection(conn.AIOKafkaConnection):
         """Read answers until the connection is closed, or nobody has it any more (it is held weakly)."""
         if (owner := self_ref()) is None:
             return
-        reader = owner._reader  # noqa: SLF001  our own
+        protocol = owner._protocol  # noqa: SLF001  our own
         del owner
         while True:
-            (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
-            answer = await reader.readexactly(size)
+            answer = await protocol.answer()
             if (owner := self_ref()) is None:
                 return
             owner._handle_frame(answer)  # noqa: SLF001  our own
@@ -42,4 +135,5 @@ class ForgetfulConnection(conn.AIOKafkaConnection):
 def install() -> None:
     """Let every client of this process have such connections, if aiokafka is the one that is known."""
     if aiokafka.__version__.startswith(KNOWN_AIOKAFKA):
+        conn.AIOKafkaProtocol = AnswersProtocol
         conn.AIOKafkaConnection = ForgetfulConnection

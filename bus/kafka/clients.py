@@ -30,7 +30,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import BrokerUnavailableError, TopicUnknownError
-from bus.kafka import answers, coordinator, login, metadata, record_batches
+from bus.kafka import answers, coordinator, login, metadata, protocol, record_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -85,6 +85,7 @@ _log = structlog.get_logger()
 answers.install()
 coordinator.install()
 metadata.install()
+protocol.install()
 record_batches.install()
 
 

@@ -9,13 +9,14 @@ try:
         Packed,
         Packing,
         Records,
+        Room,
         UnreadableBatchError,
         check_batch,
         header_bytes,
     )
 except ImportError:  # installed from source where there was no compiler
     IS_BUILT = False
-    BatchBuilder = DamagedBatchError = Packed = Packing = Records = None  # type: ignore[assignment,misc]
+    BatchBuilder = DamagedBatchError = Packed = Packing = Records = Room = None  # type: ignore[assignment,misc]
     UnreadableBatchError = check_batch = header_bytes = None  # type: ignore[assignment,misc]
 else:
     IS_BUILT = True
@@ -27,6 +28,7 @@ __all__ = [
     "Packed",
     "Packing",
     "Records",
+    "Room",
     "UnreadableBatchError",
     "check_batch",
     "header_bytes",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy
@@ -421,6 +422,27 @@ def header_bytes(headers):
             told += number[: write_number(number, -1 if part is None else len(part)) - number]
             told += part or b""
     return bytes(told)
+
+
+cdef class Room:
+    """Bytes that are still to be written, by whoever takes their buffer; `bytes` of it are the same, not a copy.
+
+    Nobody writes to it once its bytes were taken.
+
+    Args:
+        size: how many.
+    """
+
+    cdef bytes _content
+
+    def __cinit__(self, Py_ssize_t size):
+        self._content = PyBytes_FromStringAndSize(NULL, size)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, PyBytes_AS_STRING(self._content), PyBytes_GET_SIZE(self._content), 0, flags)
+
+    def __bytes__(self):
+        return self._content
 
 
 @cython.final
