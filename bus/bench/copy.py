@@ -4,10 +4,11 @@
     python -m bus.bench.copy transactional FROM TO GROUP
     python -m bus.bench.copy by-hand FROM TO GROUP
 
-The same settings of the clients as the pipeline's: headers and CRC checks on, acknowledged by all, no compression. The
-copies do not look at the bytes: the plain one writes, then commits its offsets (at least once); the transactional one
-does both in one transaction (exactly once). By hand, in transactions, fastavro reads the change and writes the record,
-with plain Python between: no catalogue, no rules, one header in five made anew.
+The same clients as the pipeline's, set up in the same way, with an object for each record as aiokafka has them: headers
+and CRC checks on, acknowledged by all, no compression. The copies do not look at the bytes: the plain one writes, then
+commits its offsets (at least once); the transactional one does both in one transaction (exactly once). By hand, in
+transactions, fastavro reads the change and writes the record, with plain Python between: no catalogue, no rules, one
+header in five made anew.
 """
 
 from __future__ import annotations

@@ -12,11 +12,10 @@ from collections import deque
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-import aiokafka
 from aiokafka import conn
 
 from bus.kafka import native
-from bus.kafka.record_batches import KNOWN_AIOKAFKA
+from bus.kafka.record_batches import IS_KNOWN_AIOKAFKA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,23 +38,22 @@ class AnswersProtocol(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
         self._reader = reader
         self._small = memoryview(bytearray(SMALL_BYTES))
         self._read = 0
-        self._large: Any = None
         self._room = memoryview(b"")
         self._answers: deque[bytes] = deque()
         self._wanted: asyncio.Future[None] | None = None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  as asyncio calls it
         """Where the next bytes go; never empty."""
-        return self._room[self._read :] if self._large is not None else self._small[self._read :]
+        return (self._room or self._small)[self._read :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes have come."""
         self._read += nbytes
-        if self._large is None:
+        if not self._room:
             self._cut()
         elif self._read == len(self._room):
-            answer, self._large, self._room, self._read = bytes(self._large), None, memoryview(b""), 0
-            self._answers.append(answer)
+            self._answers.append(bytes(self._room.obj))
+            self._room, self._read = memoryview(b""), 0
         if self._answers:
             self._wake()
 
@@ -66,21 +64,18 @@ class AnswersProtocol(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
             (size,) = _SIZE.unpack_from(self._small, begin)
             if size < 0:
                 raise ConnectionError("an answer of less than no bytes")
-            begin += _SIZE.size
-            if self._read - begin >= size:
-                self._answers.append(bytes(self._small[begin : begin + size]))
-                begin += size
-            elif _SIZE.size + size > SMALL_BYTES:
-                self._large = _Room(size)
-                self._room = memoryview(self._large)
-                self._read -= begin
-                self._room[: self._read] = self._small[begin : begin + self._read]
-                return
-            else:
-                begin -= _SIZE.size
+            content = self._small[begin + _SIZE.size : self._read]
+            if len(content) < size:
+                if _SIZE.size + size > SMALL_BYTES:
+                    self._room, self._read = memoryview(_Room(size)), len(content)
+                    self._room[: len(content)] = content
+                    return
                 break
-        self._read -= begin
-        self._small[: self._read] = bytes(self._small[begin : begin + self._read])
+            self._answers.append(bytes(content[:size]))
+            begin += _SIZE.size + size
+        rest = bytes(self._small[begin : self._read])
+        self._read = len(rest)
+        self._small[: len(rest)] = rest
 
     async def answer(self) -> bytes:
         """The next answer.
@@ -134,6 +129,6 @@ class ForgetfulConnection(conn.AIOKafkaConnection):
 
 def install() -> None:
     """Let every client of this process have such connections, if aiokafka is the one that is known."""
-    if aiokafka.__version__.startswith(KNOWN_AIOKAFKA):
+    if IS_KNOWN_AIOKAFKA:
         conn.AIOKafkaProtocol = AnswersProtocol
         conn.AIOKafkaConnection = ForgetfulConnection

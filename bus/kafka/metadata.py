@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiokafka
 from aiokafka.client import AIOKafkaClient
 from aiokafka.producer import producer as aiokafka_producer
 
-from bus.kafka.record_batches import KNOWN_AIOKAFKA
+from bus.kafka.record_batches import IS_KNOWN_AIOKAFKA
 
 
 class _NoTopics(frozenset[str]):
@@ -37,5 +36,5 @@ def install() -> None:
 
     A consumer keeps aiokafka's own: one that subscribes to a pattern has no topics, and means all.
     """
-    if aiokafka.__version__.startswith(KNOWN_AIOKAFKA):
+    if IS_KNOWN_AIOKAFKA:
         aiokafka_producer.AIOKafkaClient = ModestClient

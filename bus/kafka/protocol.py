@@ -14,13 +14,12 @@ import struct
 from functools import lru_cache
 from io import BytesIO
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import aiokafka
 from aiokafka.protocol import types
 from aiokafka.protocol.struct import Struct
 
-from bus.kafka.record_batches import KNOWN_AIOKAFKA
+from bus.kafka.record_batches import IS_KNOWN_AIOKAFKA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +53,7 @@ def encoded(described: Struct) -> bytes:
     parts: list[Any] = []
     values = described.__dict__
     try:
-        _encode_of(described.SCHEMA)([values[name] for name in described.SCHEMA.names], parts.append)
+        _codec(described.SCHEMA).encode([values[name] for name in described.SCHEMA.names], parts.append)
     except struct.error as error:
         raise ValueError(f"{type(described).__name__}: {error}") from None
     return b"".join(parts)
@@ -76,7 +75,7 @@ def values(schema: types.Schema, content: BytesIO) -> tuple[Any, ...]:
         ValueError: the bytes end too early.
     """
     try:
-        found, end = _decode_of(schema)(content.getvalue(), content.tell())
+        found, end = _codec(schema).decode(content.getvalue(), content.tell())
     except struct.error as error:
         raise ValueError(str(error)) from None
     content.seek(end)
@@ -85,9 +84,37 @@ def values(schema: types.Schema, content: BytesIO) -> tuple[Any, ...]:
 
 def install() -> None:
     """Let every client of this process write and read so, if aiokafka is the one that is known."""
-    if aiokafka.__version__.startswith(KNOWN_AIOKAFKA):
+    if IS_KNOWN_AIOKAFKA:
         Struct.encode = encoded
         Struct.decode = classmethod(decoded)
+
+
+class _Codec(NamedTuple):
+    """How the values of a type are written and read."""
+
+    encode: Encode
+    decode: Decode
+
+
+@lru_cache(maxsize=_SCHEMAS)
+def _codec(kind: Any) -> _Codec:
+    if type(kind) is types.Schema:
+        return _Codec(_encode_schema(kind), _decode_schema(kind))
+    if type(kind) is types.Array:  # and not a compact one, which is a subclass
+        items = _codec(kind.array_of)
+        return _Codec(_encode_array(items.encode), _decode_array(items.decode))
+    if type(kind) is types.String:
+        encoding = kind.encoding
+        return _sized(_SHORT, lambda text: str(text).encode(encoding), lambda text: text.decode(encoding))
+    if kind is types.Bytes:
+        return _sized(_LONG, _same, _same)
+    if kind in _NUMBERS:
+        number = struct.Struct(">" + _NUMBERS[kind])
+        return _Codec(
+            lambda value, add: add(number.pack(value)),
+            lambda content, place: (number.unpack_from(content, place)[0], place + number.size),
+        )
+    return _by_aiokafka(kind)
 
 
 def _runs(fields: tuple[Any, ...]) -> Iterator[tuple[int, int, struct.Struct | None]]:
@@ -102,30 +129,13 @@ def _runs(fields: tuple[Any, ...]) -> Iterator[tuple[int, int, struct.Struct | N
             yield from ((place, place + 1, None) for place, _ in found)
 
 
-@lru_cache(maxsize=_SCHEMAS)
-def _encode_of(kind: Any) -> Encode:
-    if type(kind) is types.Schema:
-        return _encode_schema(kind)
-    if type(kind) is types.Array:  # and not a compact one, which is a subclass
-        return _encode_array(_encode_of(kind.array_of))
-    if type(kind) is types.String:
-        return _encode_text(kind.encoding)
-    if kind is types.Bytes:
-        return _encode_bytes
-    if kind in _NUMBERS:
-        pack = struct.Struct(">" + _NUMBERS[kind]).pack
-        return lambda value, add: add(pack(value))
-    encode = kind.encode
-    return lambda value, add: add(encode(value))
-
-
 def _encode_schema(schema: types.Schema) -> Encode:
     count, steps = len(schema.fields), []
     for begin, end, numbers in _runs(schema.fields):
         if numbers is None:
-            steps.append(_at(begin, _encode_of(schema.fields[begin])))
+            steps.append(_at(begin, _codec(schema.fields[begin]).encode))
         else:
-            steps.append(_numbers(begin, end, numbers.pack))
+            steps.append(_encode_numbers(begin, end, numbers.pack))
 
     def encode(item: Any, add: Add) -> None:
         if len(item) != count:
@@ -140,10 +150,38 @@ def _at(place: int, encode: Encode) -> Encode:
     return lambda item, add: encode(item[place], add)
 
 
-def _numbers(begin: int, end: int, pack: Callable[..., bytes]) -> Encode:
+def _encode_numbers(begin: int, end: int, pack: Callable[..., bytes]) -> Encode:
     if begin + 1 == end:
         return lambda item, add: add(pack(item[begin]))
     return lambda item, add: add(pack(*item[begin:end]))
+
+
+def _decode_schema(schema: types.Schema) -> Decode:
+    runs = list(_runs(schema.fields))
+    steps = [_decode_numbers(run) if run else _one(_codec(schema.fields[begin]).decode) for begin, _, run in runs]
+    if len(steps) == 1:
+        return steps[0]
+
+    def decode(content: bytes, place: int) -> tuple[Any, int]:
+        values: list[Any] = []
+        for step in steps:
+            some, place = step(content, place)
+            values += some
+        return tuple(values), place
+
+    return decode
+
+
+def _decode_numbers(numbers: struct.Struct) -> Decode:
+    return lambda content, place: (numbers.unpack_from(content, place), place + numbers.size)
+
+
+def _one(decode: Decode) -> Decode:
+    def decode_one(content: bytes, place: int) -> tuple[Any, int]:
+        value, place = decode(content, place)
+        return (value,), place
+
+    return decode_one
 
 
 def _encode_array(encode: Encode) -> Encode:
@@ -156,70 +194,6 @@ def _encode_array(encode: Encode) -> Encode:
             encode(item, add)
 
     return encode_all
-
-
-def _encode_text(encoding: str) -> Encode:
-    def encode(value: Any, add: Add) -> None:
-        if value is None:
-            add(_SHORT.pack(-1))
-            return
-        text = str(value).encode(encoding)
-        add(_SHORT.pack(len(text)))
-        add(text)
-
-    return encode
-
-
-def _encode_bytes(value: Any, add: Add) -> None:
-    if value is None:
-        add(_LONG.pack(-1))
-        return
-    add(_LONG.pack(len(value)))
-    add(value)
-
-
-@lru_cache(maxsize=_SCHEMAS)
-def _decode_of(kind: Any) -> Decode:
-    if type(kind) is types.Schema:
-        return _decode_schema(kind)
-    if type(kind) is types.Array:  # and not a compact one, which is a subclass
-        return _decode_array(_decode_of(kind.array_of))
-    if type(kind) is types.String:
-        return _decode_sized(_SHORT, lambda text: text.decode(kind.encoding))
-    if kind is types.Bytes:
-        return _decode_sized(_LONG, None)
-    if kind in _NUMBERS:
-        number = struct.Struct(">" + _NUMBERS[kind])
-        return lambda content, place: (number.unpack_from(content, place)[0], place + number.size)
-    return _by_aiokafka(kind)
-
-
-def _decode_schema(schema: types.Schema) -> Decode:
-    runs = list(_runs(schema.fields))
-    if len(runs) == 1 and (numbers := runs[0][2]) is not None:
-        return lambda content, place: (numbers.unpack_from(content, place), place + numbers.size)
-    steps = [_numbers_of(run) if run else _one(_decode_of(schema.fields[begin])) for begin, _, run in runs]
-
-    def decode(content: bytes, place: int) -> tuple[Any, int]:
-        values: list[Any] = []
-        for step in steps:
-            some, place = step(content, place)
-            values += some
-        return tuple(values), place
-
-    return decode
-
-
-def _numbers_of(numbers: struct.Struct) -> Decode:
-    return lambda content, place: (numbers.unpack_from(content, place), place + numbers.size)
-
-
-def _one(decode: Decode) -> Decode:
-    def decode_one(content: bytes, place: int) -> tuple[Any, int]:
-        value, place = decode(content, place)
-        return (value,), place
-
-    return decode_one
 
 
 def _decode_array(decode: Decode) -> Decode:
@@ -237,7 +211,17 @@ def _decode_array(decode: Decode) -> Decode:
     return decode_all
 
 
-def _decode_sized(size: struct.Struct, convert: Callable[[bytes], Any] | None) -> Decode:
+def _sized(size: struct.Struct, to_bytes: Callable[[Any], Any], from_bytes: Callable[[bytes], Any]) -> _Codec:
+    """Bytes behind how many they are."""
+
+    def encode(value: Any, add: Add) -> None:
+        if value is None:
+            add(size.pack(-1))
+            return
+        content = to_bytes(value)
+        add(size.pack(len(content)))
+        add(content)
+
     def decode(content: bytes, place: int) -> tuple[Any, int]:
         (length,) = size.unpack_from(content, place)
         place += size.size
@@ -246,15 +230,19 @@ def _decode_sized(size: struct.Struct, convert: Callable[[bytes], Any] | None) -
         value = content[place : place + length]
         if len(value) != length:
             raise ValueError(f"{length} bytes are announced, {len(value)} are there")
-        return value if convert is None else convert(value), place + length
+        return from_bytes(value), place + length
 
-    return decode
+    return _Codec(encode, decode)
 
 
-def _by_aiokafka(kind: Any) -> Decode:
+def _same(content: Any) -> Any:
+    return content
+
+
+def _by_aiokafka(kind: Any) -> _Codec:
     def decode(content: bytes, place: int) -> tuple[Any, int]:
         data = BytesIO(content)
         data.seek(place)
         return kind.decode(data), data.tell()
 
-    return decode
+    return _Codec(lambda value, add: add(kind.encode(value)), decode)

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 KNOWN_AIOKAFKA: Final = "0.14."
-IS_USABLE: Final = native.IS_BUILT and aiokafka.__version__.startswith(KNOWN_AIOKAFKA)
+IS_KNOWN_AIOKAFKA: Final = aiokafka.__version__.startswith(KNOWN_AIOKAFKA)
+"""Whether aiokafka is the one that our seams into it, in this module and others, are known to fit."""
+
+IS_USABLE: Final = native.IS_BUILT and IS_KNOWN_AIOKAFKA
 """Whether whole batches can be had."""
 
 UNREAD: Final = "bus_reject_batch"

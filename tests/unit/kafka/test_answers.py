@@ -32,6 +32,7 @@ class Owner:
         self._reader = asyncio.StreamReader()
         self._protocol = protocol(loop.create_future(), self._reader, loop=loop)
         self.answers: list[bytes] = []
+        self.sizes: list[int] = []
         self.keeps = True
 
     def feed(self, content: bytes) -> None:
@@ -48,7 +49,9 @@ class Owner:
             self._protocol.buffer_updated(len(some))
 
     def _handle_frame(self, answer: bytes) -> None:
-        self.answers.append(answer if self.keeps else bytes(len(answer) % 7))
+        self.sizes.append(len(answer))
+        if self.keeps:
+            self.answers.append(answer)
 
 
 def framed(answer: bytes) -> bytes:
@@ -127,11 +130,12 @@ async def held(connection: type[Any], protocol: type[Any]) -> int:
     await asyncio.sleep(0)
     before = tracemalloc.get_traced_memory()[0]
     owner.feed(framed(bytes(SIZE)))
-    await until(lambda: owner.answers, within=5)
+    await until(lambda: owner.sizes, within=5)
     after = tracemalloc.get_traced_memory()[0] - before
     owner.feed(framed(b"next"))
-    await until(lambda: len(owner.answers) == 2, within=5)
+    await until(lambda: len(owner.sizes) == 2, within=5)
     task.cancel()
+    assert owner.sizes == [SIZE, 4]
     return after
 
 
