@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -37,6 +37,11 @@ START_SECONDS: Final = 60.0
 MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 POLL_SECONDS: Final = 0.02
 LOG_LINES: Final = 15
+PORT_TAKEN: Final = "Address already in use"
+"""In the JVM's last words, if so."""
+
+STARTS: Final = 3
+"""Attempts to start, where between the choice of a port and the broker's own another process takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class Identity:
     port: int
     controller_port: int
     secured: bool = False
+
+
+class _PortTakenError(EmbeddedKafkaError):
+    """The embedded Kafka broker did not get its port, which was free a moment before."""
 
 
 class EmbeddedKafka:
@@ -116,17 +125,17 @@ class EmbeddedKafka:
         java = _java()
         self._prepare_folder()
         class_path = self._class_path()
-        lock = self._lock()
-        try:
-            self._refuse_other_security()
-            identity = self._identity()
-            self._write_properties(identity)
-            if made_secured(self._dir) is None:
-                self._format(java, class_path, identity)
-            self._launch(java, class_path, lock)
-        finally:
-            os.close(lock)  # the guardian holds it from here on
-        self._wait_until_it_serves()
+        is_port_free_to_choose = not self._port and self._remembered() is None
+        for attempt in range(1, STARTS + 1):
+            try:
+                self._start(java, class_path)
+            except _PortTakenError:
+                if attempt == STARTS:
+                    raise
+                if is_port_free_to_choose:
+                    self._forget_port()
+            else:
+                return
 
     def stop(self) -> None:
         """Stop in order: what was acknowledged is on disk, the next start need not recover. Does nothing if stopped."""
@@ -161,6 +170,19 @@ class EmbeddedKafka:
     ) -> None:
         """Stop it."""
         self.stop()
+
+    def _start(self, java: Path, class_path: Sequence[Path]) -> None:
+        lock = self._lock()
+        try:
+            self._refuse_other_security()
+            identity = self._identity()
+            self._write_properties(identity)
+            if made_secured(self._dir) is None:
+                self._format(java, class_path, identity)
+            self._launch(java, class_path, lock)
+        finally:
+            os.close(lock)  # the guardian holds it from here on
+        self._wait_until_it_serves()
 
     def _prepare_folder(self) -> None:
         try:
@@ -232,10 +254,9 @@ class EmbeddedKafka:
 
     def _identity(self) -> Identity:
         """The remembered one, with the port that was asked for; written back."""
-        file = self._dir / "embedded.json"
-        known = Identity(**json.loads(file.read_text("utf-8"))) if file.exists() else None
+        known = self._remembered()
         cluster_id = known.cluster_id if known else _new_cluster_id()
-        port = self._port or (known.port if known else probe.free_port())
+        port = self._port or (known.port if known else 0) or probe.free_port()
         if not probe.is_free(port):
             raise EmbeddedKafkaError(
                 f"port {port} is taken by another process",
@@ -247,8 +268,20 @@ class EmbeddedKafka:
             controller = probe.free_port()  # nobody outside needs to find it again
         self._port = port
         identity = Identity(cluster_id, port, controller, self._security is not None)
-        file.write_text(json.dumps(asdict(identity)), "utf-8")
+        self._remember(identity)
         return identity
+
+    def _forget_port(self) -> None:
+        known = self._remembered()
+        assert known is not None
+        self._port = 0
+        self._remember(replace(known, port=0))
+
+    def _remembered(self) -> Identity | None:
+        return _identity_of(self._dir)
+
+    def _remember(self, identity: Identity) -> None:
+        (self._dir / "embedded.json").write_text(json.dumps(asdict(identity)), "utf-8")
 
     def _write_properties(self, identity: Identity) -> None:
         text = server_properties(
@@ -314,6 +347,7 @@ class EmbeddedKafka:
             while not serves(self._port):
                 self._check_alive(deadline)
                 time.sleep(POLL_SECONDS)
+            self._check_alive(deadline)  # another's broker can have answered, on the port that ours did not get
         except BaseException:
             self.stop()
             raise
@@ -323,10 +357,14 @@ class EmbeddedKafka:
         if not problem and time.monotonic() > deadline:
             problem = f"it does not answer after {START_SECONDS:.0f} s"
         if problem:
-            raise EmbeddedKafkaError(
-                f"{problem}; its last words:\n{self._last_lines()}",
+            last_words = self._last_lines()
+            is_port_taken = PORT_TAKEN in last_words
+            raise (_PortTakenError if is_port_taken else EmbeddedKafkaError)(
+                f"{problem}; its last words:\n{last_words}",
                 where=str(self._dir / "logs"),
-                fix="if this disk lost data, or an older Kafka wrote it, start on another folder",
+                fix="start it again, or name another port: --port"
+                if is_port_taken
+                else "if this disk lost data, or an older Kafka wrote it, start on another folder",
             )
 
     def _last_lines(self) -> str:
@@ -340,8 +378,13 @@ def made_secured(data_dir: Path) -> bool | None:
     """Whether the broker whose data these are had logins and ACLs; None if the folder holds no broker's data yet."""
     if not (data_dir / "data" / "meta.properties").exists():
         return None
+    identity = _identity_of(data_dir)
+    return identity is not None and identity.secured
+
+
+def _identity_of(data_dir: Path) -> Identity | None:
     file = data_dir / "embedded.json"
-    return file.exists() and Identity(**json.loads(file.read_text("utf-8"))).secured
+    return Identity(**json.loads(file.read_text("utf-8"))) if file.exists() else None
 
 
 def _java() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import random
 import socket
 import struct
 from typing import Final
@@ -9,6 +11,10 @@ from typing import Final
 API_VERSIONS: Final = 18
 METADATA: Final = 3
 _CLIENT = b"shuniu-probe"
+
+SERVER_PORTS: Final = range(20_000, 32_768)
+"""Below those that Linux, macOS and Windows give to outgoing connections: of those, one that is free now is taken by
+any client before a server that starts slowly listens on it, or while a server is restarted."""
 
 
 def serves(port: int, timeout: float = 1.0) -> bool:
@@ -41,11 +47,16 @@ def _ask(port: int, api: int, version: int, body: bytes, timeout: float) -> byte
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of loopback that nobody listens on now, and that no outgoing connection is given either.
+
+    Raises:
+        OSError: all are taken.
+    """
+    choice = random.SystemRandom()  # others may have seeded the common one alike
+    for port in choice.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        if is_free(port):
+            return port
+    raise OSError(errno.EADDRINUSE, "no port of loopback is free")
 
 
 def is_free(port: int) -> bool:

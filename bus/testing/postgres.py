@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from bus.errors import BusError
 from bus.kafka import child
+from bus.kafka.probe import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -104,9 +104,7 @@ class PostgresServer:
     def _initialise(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="shuniu-pg-"))
         self._programs = _reachable(self._programs, self._folder)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)

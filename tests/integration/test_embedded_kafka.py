@@ -15,6 +15,7 @@ import pytest
 
 from bus.config import Connection
 from bus.errors import EmbeddedKafkaError
+from bus.kafka import probe
 from bus.kafka.admin import Admin, NewTopic
 from bus.kafka.embedded import EmbeddedKafka
 
@@ -124,6 +125,43 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
     assert f"port {port} is taken" in str(refused.value)
     assert "--port" in refused.value.fix
+
+
+def test_a_port_that_is_taken_while_it_starts_is_left_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        chosen = iter([taken])
+        free_port, is_free = probe.free_port, probe.is_free
+        monkeypatch.setattr(probe, "free_port", lambda: next(chosen, 0) or free_port())
+        monkeypatch.setattr(probe, "is_free", lambda port: port == taken or is_free(port))  # as it was a moment before
+
+        with EmbeddedKafka(tmp_path) as kafka:
+            admin(kafka).create_topics([NewTopic("found", 1)])
+    with EmbeddedKafka(tmp_path) as again:
+        assert again.bootstrap == kafka.bootstrap != f"127.0.0.1:{taken}"
+        assert "found" in admin(again).topics()
+
+
+def test_a_port_that_was_asked_for_and_is_taken_while_it_starts_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        is_free, before = probe.is_free, iter([True])
+        monkeypatch.setattr(probe, "is_free", lambda each: (each == port and next(before, False)) or is_free(each))
+        with pytest.raises(EmbeddedKafkaError) as refused:
+            EmbeddedKafka(tmp_path, port).start()
+
+    assert f"port {port} is taken" in str(refused.value)
+
+
+def test_chosen_ports_are_none_that_outgoing_connections_get() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        given = {server.getsockname()[1], client.getsockname()[1]}
+
+    assert min(given) > max(probe.SERVER_PORTS) >= probe.free_port() >= min(probe.SERVER_PORTS)
 
 
 def test_a_jvm_that_dies_leaves_its_last_words(tmp_path: Path) -> None:

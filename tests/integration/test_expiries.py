@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from bus.demo.child import BusChild
 from bus.errors import BrokerUnavailableError
 from bus.kafka.compacted import CompactedTopic
 from bus.kafka.principals import Acl, Principals
+from bus.kafka.probe import free_port
 from bus.testing.guarded import SHARED_VIEW, TAX_VIEW, Guarded
 from bus.testing.waiting import until
 from tests.live_readers import both_follow, rights
@@ -143,12 +143,6 @@ async def test_rights_that_others_gave_are_left_to_bus_apply(ending: Guarded) ->
     after = await acls(ending.settings)
     assert by_hand in after
     assert TAX_READS_THE_SHARED_VIEW not in after
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def told(process: BusProcess) -> list[dict[str, object]]:
