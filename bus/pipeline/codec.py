@@ -6,7 +6,6 @@ compiled code it writes the records that it finds nothing unusual in.
 
 from __future__ import annotations
 
-from functools import cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from bus.wire import FRAME_BYTES, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    _Writers = tuple[Callable[[Any], bytes | None], Callable[[Any], bytes]]
 
 
 class UnencodableError(BusError):
@@ -62,17 +63,31 @@ def decoder(schema: dict[str, Any], only: Collection[str] | None = None) -> Call
 def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
     """A function from a record to its framed value; it raises UnencodableError if the record does not fit.
 
-    What is made of the schema is made for the first record: of thousands of views most never have one that is not
-    encoded by the compiled code on its way.
-
     Raises:
         SchemaParseException: of fastavro: it is not an Avro schema.
     """
     parse_schema(schema)
-    writers = cache(partial(_writers, schema, frame(schema_id), natively=encoding.is_used()))
+    return _Encoder(schema_id, schema)
 
-    def encode(record: Any) -> bytes:
-        write_natively, write = writers()
+
+class _Encoder:
+    """What is made of the schema is made for the first record, and little is held until then.
+
+    Of thousands of views most never have one that is not encoded by the compiled code on its way.
+    """
+
+    __slots__ = ("_natively", "_schema", "_schema_id", "_writers")
+
+    def __init__(self, schema_id: int, schema: dict[str, Any]) -> None:
+        self._schema_id = schema_id
+        self._schema = schema
+        self._natively = encoding.is_used()
+        self._writers: _Writers | None = None
+
+    def __call__(self, record: Any) -> bytes:
+        if self._writers is None:
+            self._writers = _writers(self._schema, frame(self._schema_id), natively=self._natively)
+        write_natively, write = self._writers
         if (written := write_natively(record)) is not None:
             return written
         try:
@@ -80,12 +95,8 @@ def encoder(schema_id: int, schema: dict[str, Any]) -> Callable[[Any], bytes]:
         except Exception as error:  # noqa: BLE001  the codec raises many types, whose texts hold values
             raise UnencodableError(type(error).__name__) from None
 
-    return encode
 
-
-def _writers(
-    schema: dict[str, Any], head: bytes, *, natively: bool
-) -> tuple[Callable[[Any], bytes | None], Callable[[Any], bytes]]:
+def _writers(schema: dict[str, Any], head: bytes, *, natively: bool) -> _Writers:
     """What writes what it knows, and what writes the rest."""
     parsed = parse_schema(schema)
     try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hmac
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bus import wire
@@ -93,7 +92,7 @@ def view_schema(entity_schema: dict[str, Any], view: View) -> dict[str, Any]:
         "name": view.name.replace("-", "_"),
         "namespace": namespace,
         **({"doc": view.metadata.title} if view.metadata.title else {}),
-        "fields": [_with_types(copy.deepcopy(fields[name]), namespace, named, defined) for name in view.spec.fields],
+        "fields": [_with_types(fields[name], namespace, named, defined) for name in view.spec.fields],
     }
 
 
@@ -112,28 +111,32 @@ def _collect(node: Any, namespace: str, named: dict[str, Any]) -> None:
 
 
 def _with_types(node: Any, namespace: str, named: dict[str, Any], defined: set[str]) -> Any:
-    """The node with each named type defined where it is first used: its first use may be in a field not shown."""
+    """The node with each named type defined where it is first used: its first use may be in a field not shown.
+
+    A part that stays as it is is the entity's own: thousands of views share it.
+    """
     if isinstance(node, str):
         full = _full(node, namespace)
         if full not in named:
             return node
-        return full if full in defined else _with_types(copy.deepcopy(named[full]), namespace, named, defined)
+        return full if full in defined else _with_types(named[full], namespace, named, defined)
     if isinstance(node, list):
-        return [_with_types(part, namespace, named, defined) for part in node]
+        parts = [_with_types(part, namespace, named, defined) for part in node]
+        return node if all(map(is_, parts, node)) else parts
     if node.get("type") in ("record", "enum", "fixed"):
         full = _full(node["name"], node.get("namespace", namespace))
         if full in defined:
             return full
         defined.add(full)
-        namespace, _, node["name"] = full.rpartition(".")
-        node["namespace"] = namespace
+        namespace, _, name = full.rpartition(".")
+        made = node | {"name": name, "namespace": namespace}
         if "fields" in node:
-            node["fields"] = [_with_types(field, namespace, named, defined) for field in node["fields"]]
-        return node
-    for part in ("type", "items", "values"):
-        if part in node:
-            node[part] = _with_types(node[part], namespace, named, defined)
-    return node
+            made["fields"] = [_with_types(field, namespace, named, defined) for field in node["fields"]]
+        return made
+    inner = {
+        part: _with_types(node[part], namespace, named, defined) for part in ("type", "items", "values") if part in node
+    }
+    return node if all(made is node[part] for part, made in inner.items()) else node | inner
 
 
 def _full(name: str, namespace: str) -> str:
