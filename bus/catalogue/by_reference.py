@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bus.catalogue.avro_type import field_types
 from bus.catalogue.codelist import CodeList
 from bus.catalogue.dataset import Dataset
 from bus.catalogue.entity import Entity
@@ -16,8 +17,10 @@ from bus.catalogue.mapping import Mapping
 from bus.catalogue.plan_sources import is_broken
 from bus.catalogue.view import View
 from bus.pipeline.mapping.mask import pseudonym, view_schema
+from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.native.program import compile_mapping_program, compile_view_program
+from bus.pipeline.predicate_index import PredicateIndex
 from bus.wire import raw_topic, subject
 
 if TYPE_CHECKING:
@@ -84,13 +87,18 @@ def mappings_by_reference(workspace: Workspace, subjects: Map[str, SubjectState]
 
 
 def views_by_reference(workspace: Workspace) -> Iterator[ByReference]:
-    """The views of a workspace that has no errors; only those that go through the reference as a whole."""
+    """The views of a workspace that has no errors, of which all goes through the reference, or the filter does.
+
+    As soon as it is one view's filter, it is those of all views of the entity.
+    """
     entities = workspace.named(Entity)
     for view in workspace.all(View):
         written = entities[view.spec.entity].spec.avro
         hides = dict.fromkeys(view.spec.pseudonyms, pseudonym(b""))
         try:
             compile_view_program(view, hides, view_schema(written, view), 0, 0, written)
+            if (shown := view.spec.filter) is not None:
+                compile_filters(PredicateIndex([shown], field_types(written)), sorted(shown.fields), written)
         except NotNativeError as reason:
             name, where = f"{view.name}.v{view.spec.revision}", workspace.where(view, "spec")
             yield ByReference("view", name, reason=_said(reason), where=where)

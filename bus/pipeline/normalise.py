@@ -198,9 +198,11 @@ class DatasetNormaliser:
         writer = self._writer(wire.schema_id(record.value))
         event, mapping = writer.decode(record.value), writer.mapping
         if event["op"] == "d":
-            # A key that its rules reject was never published: its tombstone would only tell subscribers of it.
-            published = event["before"] is None or mapping.accepts_key(event["before"])
-            return (self._key(mapping, record.key), None) if published else None
+            # Of a key that was never published a tombstone would only tell subscribers of it; where it is outside of
+            # the scope, and so another dataset's, it would delete that one's record.
+            texts = wire.decode_key(record.key, len(self._output.key))
+            is_published = mapping.has_published(texts, event["before"])
+            return (self._key(mapping, record.key), None) if is_published else None
         if event["after"] is None:
             raise BadRecordError("the change has no row")
         self._refuse_other_key(record.key, event["after"])

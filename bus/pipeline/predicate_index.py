@@ -44,26 +44,41 @@ class PredicateIndex:
 
     Raises:
         ValueError: as `compile_predicate`.
+
+    Attributes:
+        predicates, types: as given.
+        values, prefixes: field → value, or how it begins → the positions of those that are filed there.
+        rest: the positions of those that are tried for each record.
+        is_proved: of each, whether being found proves that it holds.
     """
 
     def __init__(self, predicates: Sequence[Predicate], types: Mapping[str, AvroType]) -> None:
-        values: dict[str, dict[Any, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
-        prefixes: dict[tuple[str, int], dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
-        self._rest: list[tuple[int, Test]] = []
+        self.predicates = predicates
+        self.types = types
+        self.values: dict[str, dict[Any, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self.prefixes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self.rest: list[int] = []
+        self.is_proved = [_is_proved(predicate) for predicate in predicates]
+        tests = [compile_predicate(predicate, types) for predicate in predicates]
         for position, predicate in enumerate(predicates):
-            test = compile_predicate(predicate, types)
             places = _places(predicate, types)
             if places is None:
-                self._rest.append((position, test))
+                self.rest.append(position)
                 continue
-            candidate = (position, None if _is_proved(predicate) else test)
             for place in dict.fromkeys(places):
-                if place.is_prefix:
-                    prefixes[place.field, len(place.value)][place.value].append(candidate)
-                else:
-                    values[place.field][place.value].append(candidate)
-        self._values = [(name, dict(filed)) for name, filed in values.items()]
-        self._prefixes = [(name, length, dict(filed)) for (name, length), filed in prefixes.items()]
+                filed: Any = self.prefixes if place.is_prefix else self.values
+                filed[place.field][place.value].append(position)
+        candidates = [
+            (position, None if proved else test)
+            for position, (test, proved) in enumerate(zip(tests, self.is_proved, strict=True))
+        ]
+        self._rest = [(position, tests[position]) for position in self.rest]
+        self._values = [(name, _told(candidates, filed)) for name, filed in self.values.items()]
+        self._prefixes = [
+            (name, length, _told(candidates, {text: filed[text] for text in filed if len(text) == length}))
+            for name, filed in self.prefixes.items()
+            for length in sorted(set(map(len, filed)))
+        ]
 
     def matches(self, record: Mapping[str, Any]) -> tuple[int, ...]:
         """The positions of the predicates that hold for a decoded record, ascending."""
@@ -80,6 +95,10 @@ class PredicateIndex:
         holding = {position for position, test in found if test is None or test(record)}
         holding.update(position for position, test in self._rest if test(record))
         return tuple(sorted(holding))
+
+
+def _told(candidates: Sequence[Candidate], filed: Mapping[Any, Sequence[int]]) -> dict[Any, list[Candidate]]:
+    return {value: [candidates[position] for position in positions] for value, positions in filed.items()}
 
 
 def _places(predicate: Predicate, types: Mapping[str, AvroType]) -> list[_Place] | None:

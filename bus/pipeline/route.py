@@ -20,6 +20,7 @@ from bus.kafka.partitions import partition_of
 from bus.pipeline import native
 from bus.pipeline.codec import decoder
 from bus.pipeline.memory import pack, unpack
+from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.program import compile_fields_program
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output, keys
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 MOST_REMEMBERED: Final = 65_000
-"""Contents of filtered fields whose matches are remembered; with what `ViewSet._hits` takes in, 30 MB at most."""
+"""Contents of filtered fields whose matches are remembered; with what `_Extractor` takes in, 30 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +234,44 @@ class _SharedBodies:
         return self._bodies[alike]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Extractor:
-    """Takes fields out of records without decoding them.
+    """Tells which filters records of one writer pass, without decoding them.
 
     Attributes:
-        interpreter: of what one writer has written.
-        places: of the fields, in the writer's schema.
-        hits: what has been found for such fields.
+        interpreter: takes the fields that filters read out of them.
+        places: of these fields, in the writer's schema.
+        filters: tries the filters on them; None where only the reference can.
+        found: what the reference has found for such fields, which repeat: contents of up to 256 bytes, of which each
+            view that they pass takes eight.
     """
 
     interpreter: Interpreter
     places: tuple[int, ...]
-    hits: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+    filters: native.Filters | None
+    found: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+
+    def hits(self, records: Records, matches: Callable[[bytes | None], tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """For each record the positions of the filters that it passes.
+
+        Args:
+            records: of one partition.
+            matches: the reference: from a record's value to these positions.
+        """
+        contents = self.interpreter.fields(records, self.places)
+        if self.filters is not None:
+            return self.filters.hits(contents, lambda place: matches(records[place].value))
+        if len(self.found) > MOST_REMEMBERED:
+            self.found.clear()
+        hits = []
+        for place, content in enumerate(contents):
+            here = None if content is None else self.found.get(content)
+            if here is None:
+                here = matches(records[place].value)
+                if content is not None and len(content) + 8 * len(here) <= 256:
+                    self.found[content] = here
+            hits.append(here)
+        return hits
 
 
 class SharedRecords:
@@ -253,7 +279,7 @@ class SharedRecords:
 
     Args:
         decoders: by writer schema id.
-        filtered: the fields that filters read.
+        index: of the filters.
 
     Its methods raise UnknownSchemaError if the writer's schema is not at hand yet, and BadRecordError if a record does
     not decode, which only a foreign writer can cause.
@@ -262,9 +288,10 @@ class SharedRecords:
         alike: the views' programs, apart from their frames, with what runs the same.
     """
 
-    def __init__(self, decoders: Decoders, filtered: frozenset[str]) -> None:
+    def __init__(self, decoders: Decoders, index: PredicateIndex) -> None:
         self._decoders = decoders
-        self._filtered = filtered
+        self._index = index
+        self._filtered = frozenset[str]().union(*(each.fields for each in index.predicates))
         self._partly: dict[int, Callable[[bytes], Any]] = {}
         self._extractors: dict[bytes, _Extractor | None] = {}
         self._last: tuple[bytes | None, Any] = (None, None)
@@ -291,14 +318,15 @@ class SharedRecords:
 
     def _made_extractor(self, frame: bytes) -> _Extractor | None:
         writer, schema = self.writer(frame)
-        target = native.Target(1, ("", b""), b"")
+        told = {"filters_of": schema["name"], "writer": writer}
         program = partial(compile_fields_program, writer, schema)
-        interpreter = native.interpreter(program, target, filters_of=schema["name"], writer=writer)
+        interpreter = native.interpreter(program, native.Target(1, ("", b""), b""), **told)
         if interpreter is None:
             return None
-        return _Extractor(
-            interpreter, tuple(i for i, each in enumerate(schema["fields"]) if each["name"] in self._filtered)
-        )
+        names = [each["name"] for each in schema["fields"]]
+        read = [name for name in names if name in self._filtered]
+        filters = native.filters(partial(compile_filters, self._index, read, schema), **told)
+        return _Extractor(interpreter, tuple(map(names.index, read)), filters)
 
     def filtered(self, value: bytes) -> dict[str, Any]:
         """The fields of a record that filters read."""
@@ -315,8 +343,8 @@ class ViewSet:
 
     def __init__(self, views: Sequence[ViewOutput], decoders: Decoders, types: Mapping[str, AvroType]) -> None:
         filters = [view.filter for view in views if view.filter is not None]
-        self._records = SharedRecords(decoders, frozenset[str]().union(*(each.fields for each in filters)))
         self._index = PredicateIndex(filters, types)
+        self._records = SharedRecords(decoders, self._index)
         self._last_hits: tuple[Sequence[InputRecord] | None, list[tuple[int, ...]]] = (None, [])
         self.unfiltered = [Target(view, self._records) for view in views if view.filter is None]
         self.filtered = [Target(view, self._records) for view in views if view.filter is not None]
@@ -347,27 +375,12 @@ class ViewSet:
         return hits
 
     def _hits(self, records: Sequence[InputRecord]) -> list[tuple[int, ...]]:
-        """As `hits`. Remembered are contents of up to 256 bytes, of which each view that they pass takes eight."""
         if not native.is_used() or not isinstance(records, Records):
             return [self.matches(record.value) for record in records]
         extractor = self._records.extractor(records)
         if extractor is None:
             return [self.matches(record.value) for record in records]
-        found = extractor.hits
-        if len(found) > MOST_REMEMBERED:
-            found.clear()
-        hits = []
-        for place, fields in enumerate(extractor.interpreter.fields(records, extractor.places)):
-            if fields is None:
-                hits.append(self.matches(records[place].value))
-                continue
-            here = found.get(fields)
-            if here is None:
-                here = self.matches(records[place].value)
-                if len(fields) + 8 * len(here) <= 256:
-                    found[fields] = here
-            hits.append(here)
-        return hits
+        return extractor.hits(records, self.matches)
 
 
 class EntityViews:

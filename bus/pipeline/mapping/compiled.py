@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bus.catalogue.avro_type import field_types
+from bus.catalogue.avro_type import field_types, literal
 from bus.catalogue.predicate import compile_predicate
 from bus.pipeline.mapping.cross_rule import compile_cross_rule
 from bus.pipeline.mapping.field_rule import compile_field
@@ -13,12 +13,16 @@ from bus.pipeline.reject import Reject, RejectedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bus.catalogue.avro_type import AvroType
     from bus.catalogue.codelist import CodeList
     from bus.catalogue.dataset import Dataset
     from bus.catalogue.entity import Entity
     from bus.catalogue.mapping import Mapping as MappingResource
+    from bus.catalogue.predicate import Predicate
     from bus.pipeline.mapping.cross_rule import Check
     from bus.pipeline.mapping.field_rule import Make
+
+    KeyTest = Callable[[Sequence[str]], bool]
 
 
 class CompiledMapping:
@@ -31,13 +35,14 @@ class CompiledMapping:
             they are redriven after the mapping was mended. Keys still work, so deletions go through.
     """
 
-    __slots__ = ("_checks", "_key_makes", "_key_order", "_makes", "broken", "fields_read")
+    __slots__ = ("_checks", "_is_in_scope", "_key_makes", "_key_order", "_makes", "broken", "fields_read")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  the parts that `compile_mapping` has made
         self,
         makes: Sequence[tuple[str, Make]],
         checks: Sequence[Check],
         key: Mapping[str, int],
+        is_in_scope: KeyTest,
         fields_read: frozenset[str],
         broken: Reject | None = None,
     ) -> None:
@@ -45,6 +50,7 @@ class CompiledMapping:
         self._key_makes = tuple(make for name, make in makes if name in key)
         self._checks = tuple(checks)
         self._key_order = tuple(key.values())
+        self._is_in_scope = is_in_scope
         self.fields_read = fields_read
         self.broken = broken
 
@@ -60,9 +66,19 @@ class CompiledMapping:
             return rejected.reject
         return record
 
-    def accepts_key(self, row: dict[str, Any]) -> bool:
-        """Whether the key of a row passes the rules of the key's fields: whether such a key was ever published."""
-        if self.broken is not None:
+    def has_published(self, raw_key_texts: Sequence[str], row: dict[str, Any] | None) -> bool:
+        """Whether there can be a record of a key.
+
+        Not of one outside of the dataset's scope, which is another dataset's, nor of one that the rules of the key's
+        fields reject.
+
+        Args:
+            raw_key_texts: of the raw key.
+            row: as it was last, if that is known.
+        """
+        if not self._is_in_scope(raw_key_texts):
+            return False
+        if self.broken is not None or row is None:
             return True
         try:
             for make in self._key_makes:
@@ -104,10 +120,15 @@ def compile_mapping(
         except ValueError as error:
             broken = broken or Reject("type", name, str(error))
     checks = [compile_cross_rule(rule) for rule in mapping.spec.rules]
-    if dataset.spec.scope is not None and broken is None:
-        checks.append(_scope_check(mapping, entity, dataset))
+    key = _key_order(mapping, entity, dataset)
+    is_in_scope: KeyTest = _everywhere
+    if dataset.spec.scope is not None:
+        sources_of = {mapping.spec.fields[name].sources[0]: name for name in entity.spec.key}
+        scope = dataset.spec.scope.renamed(sources_of)
+        checks.append(_scope_check(scope, entity, dataset))
+        is_in_scope = _key_test(scope, key, targets)
     read = frozenset(source for rule in mapping.spec.fields.values() for source in rule.sources)
-    return CompiledMapping(makes, checks, _key_order(mapping, entity, dataset), read, broken)
+    return CompiledMapping(makes, checks, key, is_in_scope, read, broken)
 
 
 def _key_order(mapping: MappingResource, entity: Entity, dataset: Dataset) -> dict[str, int]:
@@ -115,10 +136,13 @@ def _key_order(mapping: MappingResource, entity: Entity, dataset: Dataset) -> di
     return {name: dataset.spec.key.index(mapping.spec.fields[name].sources[0]) for name in entity.spec.key}
 
 
-def _scope_check(mapping: MappingResource, entity: Entity, dataset: Dataset) -> Callable[[dict[str, Any]], None]:
-    assert dataset.spec.scope is not None
-    names = {mapping.spec.fields[name].sources[0]: name for name in entity.spec.key}
-    holds = compile_predicate(dataset.spec.scope.renamed(names), field_types(entity.spec.avro))
+def _everywhere(_: Sequence[str]) -> bool:
+    return True
+
+
+def _scope_check(scope: Predicate, entity: Entity, dataset: Dataset) -> Check:
+    """For canonical records."""
+    holds = compile_predicate(scope, field_types(entity.spec.avro))
     reject = Reject("outside_scope", entity.spec.key[0], f"the key is outside the scope of dataset {dataset.name}")
 
     def check(record: dict[str, Any]) -> None:
@@ -126,3 +150,28 @@ def _scope_check(mapping: MappingResource, entity: Entity, dataset: Dataset) -> 
             raise RejectedError(reject)
 
     return check
+
+
+def _key_test(scope: Predicate, key: Mapping[str, int], types: Mapping[str, AvroType]) -> KeyTest:
+    """For a raw key's texts, of which the fields of the entity's key are plain copies."""
+    holds = compile_predicate(scope, types)
+    places = {name: key[name] for name in scope.fields}
+
+    def is_in_scope(texts: Sequence[str]) -> bool:
+        try:
+            return holds({name: _of_key(texts[place], types[name]) for name, place in places.items()})
+        except (ValueError, ArithmeticError):  # no text of that type: there was no such record
+            return False
+
+    return is_in_scope
+
+
+def _of_key(text: str, declared: AvroType) -> Any:
+    """The value that stands in a key as this text; see `bus.wire.key_text`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if declared.name == "boolean":
+        return ("false", "true").index(text)
+    return literal(int(text) if declared.name in {"int", "long"} else text, declared)

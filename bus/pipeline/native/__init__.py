@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -14,14 +14,18 @@ from bus.pipeline.native.nodes import NotNativeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bus.pipeline.native.filter_program import FilterProgram
     from bus.pipeline.native.program import Program
     from bus.wire import Header
 
 try:
     from bus.pipeline.native._core import Bodies as Bodies
     from bus.pipeline.native._core import Interpreter as Interpreter
+    from bus.pipeline.native._filters import Filters as Filters
 except ImportError:  # installed from source where there was no compiler
-    Bodies = Interpreter = None  # type: ignore[assignment,misc]
+    Bodies = Filters = Interpreter = None  # type: ignore[assignment,misc]
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -69,6 +73,16 @@ class Target:
     keeps_partition: bool = False
 
 
+def filters(program: Callable[[], FilterProgram], **told: Any) -> Filters | None:
+    """What tries predicates; None where the compiled code is left out, or only the reference can, which is logged.
+
+    Args:
+        program: compiles them, or raises NotNativeError.
+        told: what the log says of them.
+    """
+    return _native(lambda: Filters(program()), told)
+
+
 def interpreter(program: Callable[[], Program], target: Target, **told: Any) -> Interpreter | None:
     """What runs a program; None where the compiled code is left out, or only the reference can do it, which is logged.
 
@@ -77,10 +91,14 @@ def interpreter(program: Callable[[], Program], target: Target, **told: Any) -> 
         target: where its records go.
         told: what the log says of it.
     """
+    return _native(lambda: Interpreter(program(), target), told)
+
+
+def _native(make: Callable[[], T], told: dict[str, Any]) -> T | None:
     if not is_used():
         return None
     try:
-        return Interpreter(program(), target)
+        return make()
     except (NotNativeError, OverflowError) as reason:
         _log.info("done by the reference", reason=str(reason), **told)
         return None

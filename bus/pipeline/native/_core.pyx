@@ -18,6 +18,7 @@ from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport is_utf8, murmur2
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
+from bus.pipeline.native._filters import Filters
 from bus.pipeline.reject import Reject
 from bus.wire import MAX_RECORD_BYTES, SPEC_VERSION_HEADER
 
@@ -379,6 +380,8 @@ cdef class Interpreter:
     cdef int* _target_null_at
     cdef int _delete, _ops, _key_slot
     cdef list _key_instructions
+    cdef object _scope
+    cdef tuple _scope_slots
     cdef int _birth_id, _birth_date, _sex_id, _sex
     cdef bytes _head
     cdef bytes _frame
@@ -406,6 +409,8 @@ cdef class Interpreter:
         self._head, self._frame = program.head, program.frame
         self._delete, self._ops, self._key_slot = program.delete, program.ops, program.key_slot
         self._key_instructions = list(program.key_instructions)
+        self._scope = None if program.scope is None else Filters(program.scope)
+        self._scope_slots = program.scope_slots
         self._birth_id, self._birth_date = program.birth_rule
         self._sex_id, self._sex = program.sex_rule
         self._lay_out_nodes(program)
@@ -652,7 +657,6 @@ cdef class Interpreter:
     cdef int _find(self, Bytes key, int64_t key_size, Bytes value, int64_t value_size) except -1:
         """What a record is; what is made of it stands in `_out`."""
         cdef Bytes p = value
-        cdef Slot* slot
         cdef int i, finding, rank = 0
         if key == NULL or value == NULL or value_size < 5 or memcmp(p, PyBytes_AS_STRING(self._head), 5) != 0:
             return GIVEN_UP
@@ -661,10 +665,8 @@ cdef class Interpreter:
             return DELETED if self._is_published(key, key_size) else GIVEN_UP
         if finding == GIVEN_UP:
             return GIVEN_UP
-        if self._key_slot >= 0:
-            slot = &self._slots[self._key_slot]
-            if slot.is_null or slot.size != key_size or memcmp(slot.text, key, key_size):
-                return GIVEN_UP
+        if self._key_slot >= 0 and not self._is_key(key, key_size):
+            return GIVEN_UP
         memcpy(self._out, PyBytes_AS_STRING(self._frame), 5)
         self._used = 5
         for i in range(self._instruction_count):
@@ -679,7 +681,15 @@ cdef class Interpreter:
         if self.broken is not None:
             return GIVEN_UP
         self._spans[self._instruction_count] = self._used
-        return FINISHED if self._agrees() else GIVEN_UP
+        return FINISHED if self._agrees() and self._is_in_scope() else GIVEN_UP
+
+    cdef bint _is_key(self, Bytes key, int64_t key_size) noexcept nogil:
+        """Whether the record's key is its row's, of a program with a key's field."""
+        cdef Slot* slot = &self._slots[self._key_slot]
+        return not slot.is_null and slot.size == key_size and not memcmp(slot.text, key, key_size)
+
+    cdef bint _is_in_scope(self) except -1:
+        return self._scope is None or self._scope.holds(self._taken(self._scope_slots))
 
     cdef _verdict(self, int i):
         """Why the reference does not accept a field, if that is all there is to say of it; else None."""
@@ -688,11 +698,16 @@ cdef class Interpreter:
         return made if isinstance(made, Reject) else None
 
     cdef bint _is_published(self, Bytes key, int64_t key_size) except -1:
-        """Whether the key of a deleted row, which is in the slots unless there was none, passes its rules."""
+        """Whether the key of a deleted row, which is in the slots unless there was none, passes scope and rules."""
         cdef bint is_ascii
         cdef int i
         if not is_utf8(key, key + key_size, &is_ascii):
             return False
+        if self._scope is not None:  # it is about the record's key, not the row's
+            if self._slots_are_empty or self._key_slot < 0 or not self._is_key(key, key_size):
+                return False
+            if not self._is_in_scope():
+                return False
         if self._slots_are_empty:
             return True
         self._used = 5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.read import LOGICAL_READERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LONG: Final = (-(2**63), 2**63 - 1)
 NO_LIMIT: Final = 2**62
@@ -34,6 +35,21 @@ _DEEPEST: Final = 64
 
 class NotNativeError(Exception):
     """The schema or the mapping has something that only the reference knows; says what."""
+
+
+@contextmanager
+def only_native() -> Iterator[None]:
+    """What cannot be compiled, for whatever reason, is the reference's: it refuses record by record.
+
+    Raises:
+        NotNativeError: instead of anything else.
+    """
+    try:
+        yield
+    except NotNativeError:
+        raise
+    except Exception as error:  # noqa: BLE001  as said
+        raise NotNativeError(f"{type(error).__name__}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +20,16 @@ from bus.catalogue.pattern import longest_text
 from bus.pipeline import avro_source
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
-from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node
+from bus.pipeline.native.filter_program import FilterProgram, compile_filters
+from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node, only_native
 from bus.pipeline.native.pattern import Item, simple_ways
+from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.reject import Reject, RejectedError
 from bus.pipeline.writer_schema import parsed_writer
 from bus.wire import frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bus.catalogue.codelist import CodeList
     from bus.catalogue.dataset import Dataset
@@ -116,6 +117,8 @@ class Program:
         delete: which of them is a deletion: the row before, or none, and a tombstone if its key passes its rules.
         key_slot: the field of the row that must be the record's key; -1 where only the reference can tell.
         key_instructions: those of the entity's key: a row whose key they refuse was never published.
+        scope: what the key of a row must pass; None for all rows.
+        scope_slots: the fields of the row that it reads.
         birth_rule, sex_rule: places, in the output, of the id number and what must agree with it; -1 without the rule.
     """
 
@@ -128,6 +131,8 @@ class Program:
     delete: int = -1
     key_slot: int = -1
     key_instructions: tuple[int, ...] = ()
+    scope: FilterProgram | None = None
+    scope_slots: tuple[int, ...] = ()
     birth_rule: tuple[int, int] = (-1, -1)
     sex_rule: tuple[int, int] = (-1, -1)
 
@@ -155,14 +160,14 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
     Raises:
         NotNativeError: it has something that only the reference knows.
     """
-    if dataset.spec.scope is not None:
-        raise NotNativeError("a scope")
-    with _only_native():
+    with only_native():
         change = inlined(parsed_writer(writer)[0])
         target = inlined(parse_schema(entity.spec.avro))
         fields = {field["name"]: field["type"] for field in change["fields"]}
         symbols = fields["op"]["symbols"]
-        source = _Source.of(_row_of(fields), field_types(row_schema(writer)))
+        row = row_schema(writer)
+        source = _Source.of(_row_of(fields), field_types(row))
+        scope, scope_slots = _scope(mapping, entity, dataset, source, row)
         types = field_types(entity.spec.avro)
         places = {field["name"]: place for place, field in enumerate(target["fields"])}
         return Program(
@@ -175,6 +180,8 @@ def compile_mapping_program(  # noqa: PLR0913, PLR0917  the resources, and the t
             key_slot=_key_slot(dataset.spec.key, source),
             instructions=tuple(_instruction(field, mapping, types, source, codelists) for field in target["fields"]),
             key_instructions=tuple(places[name] for name in entity.spec.key),
+            scope=scope,
+            scope_slots=scope_slots,
             **_rules(mapping, types, places),
         )
 
@@ -195,7 +202,7 @@ def compile_view_program(  # noqa: PLR0913, PLR0917  the view, and the two ends
     Raises:
         NotNativeError: it has something that only the reference knows.
     """
-    with _only_native():
+    with only_native():
         source = _Source.of(inlined(parsed_writer(writer)[0]), field_types(writer))
         target = inlined(parse_schema(output))
         return Program(
@@ -212,19 +219,8 @@ def compile_fields_program(writer_id: int, writer: dict[str, Any]) -> Program:
     Raises:
         NotNativeError: they have something that only the reference knows.
     """
-    with _only_native():
+    with only_native():
         return Program(head=frame(writer_id), frame=b"", row=node(inlined(parsed_writer(writer)[0])), instructions=())
-
-
-@contextmanager
-def _only_native() -> Iterator[None]:
-    """What cannot be compiled, for whatever reason, is the reference's: it refuses record by record."""
-    try:
-        yield
-    except NotNativeError:
-        raise
-    except Exception as error:  # noqa: BLE001  as said
-        raise NotNativeError(f"{type(error).__name__}: {error}") from None
 
 
 def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source) -> Instruction:
@@ -446,6 +442,18 @@ def _cleaning(rule: FieldRule) -> dict[str, Any]:
     if rule.pattern is not None:
         made["pattern"], made["pattern_longest"] = simple_ways(rule.pattern), longest_text(rule.pattern)
     return made
+
+
+def _scope(
+    mapping: MappingResource, entity: Entity, dataset: Dataset, source: _Source, row: dict[str, Any]
+) -> tuple[FilterProgram | None, tuple[int, ...]]:
+    """The key's fields are plain copies, so that the source's are looked at, as the entity's types have them."""
+    if (scope := dataset.spec.scope) is None:
+        return None, ()
+    types = field_types(entity.spec.avro)
+    index = PredicateIndex([scope], {mapping.spec.fields[name].sources[0]: types[name] for name in entity.spec.key})
+    read = sorted(scope.fields)
+    return compile_filters(index, read, row), tuple(source.slots[name] for name in read)
 
 
 def _rules(

@@ -154,9 +154,9 @@ def entity_of(fields: list[dict[str, Any]], key: list[str]) -> Entity:
     return Entity.model_validate({"metadata": {"name": "c.e"}, "spec": {"schema": schema, "key": key, "fields": {}}})
 
 
-def source_of(key: list[str]) -> Dataset:
+def source_of(key: list[str], scope: dict[str, Any] | None = None) -> Dataset:
     """The dataset `d.s`."""
-    spec = {"department": "d", "source": {"adapter": "x", "config": "x", "name": "x"}, "key": key}
+    spec = {"department": "d", "source": {"adapter": "x", "config": "x", "name": "x"}, "key": key, "scope": scope}
     more: dict[str, Any] = {"share": {"type": "unconditional"}, "update": {"within": "1m"}}
     return Dataset.model_validate({"metadata": {"name": "d.s"}, "spec": spec | more})
 
@@ -188,7 +188,20 @@ def worlds(draw: st.DrawFn) -> World:
         declared, encoded = draw(containers(f"C{len(columns)}"))
         columns.insert(place, Column(f"c{len(columns)}", "container", declared, encoded))
     in_any_order = dict(draw(st.permutations(list(rules.items()))))
-    return _world(columns, [column.name for column in keys], targets, in_any_order, cross)
+    names = [column.name for column in keys]
+    scope = draw(_scopes(names)) if draw(st.integers(0, 3)) == 3 else None
+    return _world(columns, source_of(names, scope), targets, in_any_order, cross)
+
+
+def _scopes(key: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Predicates over the fields of a key, which about half of the keys pass."""
+    name = st.sampled_from(key)
+    middle = st.sampled_from(["1", "32", "A", "m", "王", "买"])
+    return st.one_of(
+        st.builds(lambda field, low: {"field": field, "range": {"from": low}}, name, middle),
+        st.builds(lambda field, low: {"not": {"field": field, "prefix": low}}, name, middle),
+        st.builds(lambda field, other: {"not": {"field": field, "in": ["王伟", "", other]}}, name, middle),
+    )
 
 
 def _key_column(draw: st.DrawFn, name: str) -> Column:
@@ -223,14 +236,15 @@ def _with_person(
 
 
 def _world(
-    columns: list[Column], key: list[str], targets: list[dict[str, Any]], rules: dict[str, Any], cross: list[Any]
+    columns: list[Column], dataset: Dataset, targets: list[dict[str, Any]], rules: dict[str, Any], cross: list[Any]
 ) -> World:
     fields = [{"name": column.name, "type": column.declared} for column in columns]
     newer = [*fields, {"name": "more", "type": ["null", "string"]}]
     decoders = Decoders()
     for writer, each in ((WRITER, fields), (NEWER, newer)):
         decoders.add(writer, envelope_schema("d.s", {"type": "record", "name": "t", "fields": each}))
-    entity, dataset, mapping = entity_of(targets, key), source_of(key), mapping_of(rules, cross)
+    key = list(dataset.spec.key)
+    entity, mapping = entity_of(targets, key), mapping_of(rules, cross)
     codelists = {"l": CODELIST}
     output = EntityOutput(
         topic="shared.c.e",
@@ -242,7 +256,7 @@ def _world(
         encode=encoder(SHARED_ID, entity.spec.avro),
         program=partial(compile_mapping_program, mapping, entity, dataset, codelists, SHARED_ID),
     )
-    told = repr((fields, targets, rules, cross))
+    told = repr((fields, targets, rules, cross, dataset.spec.scope))
     return World(output, decoders, _rows(columns, len(key)), told)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DATASET = "gongan/population.yaml"
 PERSON = "population/person.yaml"
 AVSC = "population/person.avsc"
+PORTAL = "portal/portal.yaml"
 
 
 def flowed(workspace: Workspace, **types: Any) -> ClusterState:
@@ -35,25 +36,27 @@ def test_nothing_is_told_of_a_mapping_before_its_datasets_schema_is_known(folder
     assert plan(folder.load(), ClusterState()).by_reference == ()
 
 
-def test_a_mapping_of_a_dataset_with_a_scope_is_told_with_the_reason(folder: Folder) -> None:
-    folder.replace(DATASET, "key: [sfzh]", "key: [sfzh]\n  scope: {field: sfzh, prefix: '3205'}")
+def test_a_union_of_several_types_in_the_source_is_told_with_the_reason(folder: Folder) -> None:
     workspace = folder.load()
-    made = plan(workspace, flowed(workspace))
+    made = plan(workspace, flowed(workspace, other=["null", "string", "long"]))
 
     [note] = made.by_reference
-    assert (note.kind, note.fields, note.reason) == ("mapping", (), "a scope")
+    assert (note.kind, note.fields, note.reason) == ("mapping", (), "a union of several types")
     assert not made.findings, "it costs only speed"
     assert str(note) in list(plan_lines(made))
     assert str(note).endswith(
-        f"note: mapping {note.name}: it goes through the reference, not the compiled code: a scope"
+        f"note: mapping {note.name}: it goes through the reference, not the compiled code: a union of several types"
     )
     assert made.json()["by_reference"] == [note.json()]
 
 
-def test_a_union_of_several_types_in_the_source_is_told(folder: Folder) -> None:
+def test_a_scope_that_only_the_reference_can_try_is_told(folder: Folder) -> None:
+    folder.replace(DATASET, "key: [sfzh]", "key: [sfzh]\n  scope: {field: sfzh, prefix: '3205'}")
     workspace = folder.load()
-    made = plan(workspace, flowed(workspace, other=["null", "string", "long"]))
-    assert [note.reason for note in made.by_reference] == ["a union of several types"]
+    assert plan(workspace, flowed(workspace, sfzh="string")).by_reference == ()
+
+    [note] = plan(workspace, flowed(workspace, sfzh="long")).by_reference
+    assert (note.kind, note.reason) == ("mapping", "a predicate over a field of type long")
 
 
 def test_fields_of_a_mapping_that_call_the_reference_for_each_record_are_told(folder: Folder) -> None:
@@ -86,3 +89,18 @@ def test_a_view_is_told_by_validate_too(folder: Folder, bus: Bus) -> None:
     assert (note.kind, note.name, note.reason) == ("view", "portal-person.v1", "a union of several types")
     assert str(note) in bus("validate", folder.path).out.splitlines()
     assert json.loads(bus("validate", folder.path, "--json").out)["by_reference"] == [note.json()]
+
+
+def test_a_filter_that_only_the_reference_can_try_is_told(folder: Folder) -> None:
+    cents = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+    folder.add_field(AVSC, "income", ["null", cents])
+    folder.replace(PERSON, "  fields:\n", "  fields:\n    income: {grade: 1, authority: gongan}\n")
+    assert plan(folder.load(), ClusterState()).by_reference == ()
+
+    folder.replace(PORTAL, "  masks:", "  filter: {field: income, range: {from: '100.00'}}\n  masks:")
+    [note] = plan(folder.load(), ClusterState()).by_reference
+    assert (note.kind, note.name, note.reason) == (
+        "view",
+        "portal-person.v1",
+        "a predicate over a field of type decimal",
+    )

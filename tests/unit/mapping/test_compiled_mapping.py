@@ -120,6 +120,33 @@ def test_a_row_outside_the_scope_of_its_dataset_is_rejected(one_field: OneField)
     )
 
 
+@pytest.mark.parametrize(
+    ("declared", "within", "inside", "outside"),
+    [
+        ("string", {"prefix": "3205"}, "320508", "320108"),
+        ("long", {"range": {"to": 7}}, "-7", "8"),
+        ("boolean", {"eq": True}, "true", "false"),
+        ({"type": "int", "logicalType": "date"}, {"range": {"from": "2026-01-01"}}, "2026-01-01", "2025-12-31"),
+        (MOMENT, {"range": {"from": "2026-01-01T08:00:00+08:00"}}, "2026-01-01T00:00:00Z", "2025-12-31T23:59:59Z"),
+    ],
+)
+def test_a_key_outside_the_scope_of_its_dataset_was_never_published(
+    declared: Any, within: dict[str, Any], inside: str, outside: str
+) -> None:
+    compiled = compile_mapping(
+        mapping({"number": {"from": "no"}, "kind": {"from": "k"}}, []),
+        entity({"number": declared, "kind": "string"}, key=("kind", "number")),
+        dataset(key=("no", "k"), scope={"field": "no", **within}),
+        {},
+        record("row", {"no": declared, "k": "string"}),
+    )
+    assert compiled.has_published([inside, "a"], None)
+    assert not compiled.has_published([outside, "a"], None)
+    assert not compiled.has_published([outside, "a"], {"no": None, "k": "a"})
+    if declared != "string":
+        assert not compiled.has_published(["none of that type", "a"], None)
+
+
 def test_the_entity_key_is_the_raw_key_in_the_order_of_the_entity() -> None:
     rules = {"number": {"from": "no"}, "year": {"from": "y"}}
     compiled = compile_mapping(

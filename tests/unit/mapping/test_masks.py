@@ -80,7 +80,7 @@ def test_a_named_type_is_defined_where_the_view_first_uses_it() -> None:
 
 def test_what_a_view_leaves_as_it_is_is_the_entitys_own_for_all_its_views() -> None:
     one, other = (compile_projection(SCHEMA, view("phone", *more))[0]["fields"][0] for more in ((), ("id_number",)))
-    assert one is other is SCHEMA["fields"][4]  # type: ignore[index]
+    assert one is other is SCHEMA["fields"][4]
 
 
 ID = "32050819900307101X"

@@ -90,11 +90,19 @@ def decoders() -> Decoders:
 
 
 @pytest.fixture
-def normaliser(decoders: Decoders) -> DatasetNormaliser:
+def scope() -> dict[str, Any] | None:
+    """Of the dataset; tests set it."""
+    return None
+
+
+@pytest.fixture
+def normaliser(decoders: Decoders, scope: dict[str, Any] | None) -> DatasetNormaliser:
     workspace = population_resources()
     (entity,) = workspace.all(Entity)
     (mapping,) = workspace.all(Mapping)
     (dataset,) = workspace.all(Dataset)
+    document = dataset.document()
+    dataset = Dataset.model_validate(document | {"spec": document["spec"] | {"scope": scope}})
     codelists = workspace.named(CodeList)
     output = EntityOutput(
         topic="shared.population.person",
@@ -159,6 +167,33 @@ def test_the_deletion_of_a_key_that_its_rules_reject_says_nothing(stage: Normali
     wrong = "320508199003071011"
 
     assert through(stage, [Raw(change(1, "d", before=PERSON | {"sfzh": wrong}), key=wrong.encode())]) == []
+
+
+@pytest.mark.parametrize("scope", [{"field": "sfzh", "prefix": "3205"}])
+@pytest.mark.usefixtures("scope")
+def test_rows_within_the_scope_of_their_dataset_are_its_to_publish_and_to_delete(
+    stage: Normalise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if native.is_used():
+        monkeypatch.setattr(normalise, "decoder", None)  # the reference is not needed for what is published
+    (made,) = through(stage, [Raw(change(1, "c", after=PERSON))])
+    assert made.topic == "shared.population.person"
+
+    monkeypatch.undo()
+    for before in (PERSON, None):
+        (made,) = through(stage, [Raw(change(1, "d", before=before))])
+        assert (made.topic, made.value) == ("shared.population.person", None)
+
+
+@pytest.mark.parametrize("scope", [{"field": "sfzh", "prefix": "3201"}])
+@pytest.mark.usefixtures("scope")
+def test_rows_outside_the_scope_of_their_dataset_are_anothers(stage: Normalise) -> None:
+    letter, _ = through(stage, [Raw(change(1, "c", after=PERSON))])
+    assert dict(letter.headers)["bus_reject_rule"] == b"outside_scope"
+
+    for before in (PERSON, None):
+        topics = [made.topic for made in through(stage, [Raw(change(1, "d", before=before))])]
+        assert "shared.population.person" not in topics, "it would delete the record of the dataset whose key it is"
 
 
 @pytest.mark.parametrize("key", [b"32050819900307102X", b"", b"x" * 100_000])

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bus.catalogue.avro_type import field_types
+from bus.catalogue.predicate import Predicate
 from bus.pipeline import native, route
 from bus.pipeline.codec import Decoders
+from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.nodes import Node
 from bus.pipeline.native.program import Instruction, Program
+from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.route import ViewSet
 from bus.wire import frame
 from tests.property.pipeline.native_values import blob, needs_native
@@ -76,16 +79,29 @@ def test_what_a_field_remembers_has_a_few_megabytes(size: int) -> None:
 
 
 @pytest.fixture
-def views() -> ViewSet:
+def views(monkeypatch: pytest.MonkeyPatch) -> ViewSet:
+    """Two views whose filters only the reference can try."""
+    monkeypatch.setattr(native, "filters", lambda *_, **__: None)
     decoders = Decoders()
     decoders.add(5, FULL)
     return ViewSet([district(DOWNTOWN), district(LAKESIDE)], decoders, field_types(FULL))
 
 
-def test_what_filters_read_is_remembered_where_it_is_short(views: ViewSet) -> None:
+def test_what_the_reference_finds_by_short_fields_is_remembered(
+    views: ViewSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = fetched([living_in(DOWNTOWN), living_in(LAKESIDE), living_in("elsewhere"), living_in("far away " * 100)])
     assert views.hits(records) == [(0,), (1,), (), ()]
+
+    asked = []
+
+    def matches(_: PredicateIndex, record: dict[str, str]) -> tuple[int, ...]:
+        asked.append(record["division"])
+        return ()
+
+    monkeypatch.setattr(PredicateIndex, "matches", matches)
     assert views.hits(records) == [(0,), (1,), (), ()]
+    assert asked == ["far away " * 100]
 
 
 def test_what_is_remembered_of_long_fields_that_filters_read_takes_no_memory(views: ViewSet) -> None:
@@ -111,3 +127,23 @@ def test_what_is_remembered_of_short_fields_that_filters_read_has_an_end(
     tracemalloc.stop()
 
     assert kept < (1_000 + 400) * 450  # with 65,000 that is 30 MB
+
+
+def test_what_many_filters_find_is_remembered_up_to_an_end() -> None:
+    later = [Predicate.model_validate({"field": "division", "range": {"from": f"8{i:02}"}}) for i in range(65)]
+    index = PredicateIndex(later, field_types(FULL))
+    filters = native.Filters(compile_filters(index, ["division"], FULL))
+    kept = []
+    tracemalloc.start()
+    for first in range(0, 100_000, 1_000):
+        contents: list[bytes | None] = [blob(f"{i:0100}".encode()) for i in range(first, first + 1_000)]
+        assert not any(filters.hits(contents, not_known))
+        kept.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+    assert 5_000_000 < max(kept) < 30_000_000
+    assert min(kept[kept.index(max(kept)) :]) < max(kept) / 2
+
+
+def not_known(place: int) -> tuple[int, ...]:
+    raise AssertionError(f"the record at {place} was left to the reference")
