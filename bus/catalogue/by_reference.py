@@ -16,7 +16,7 @@ from bus.catalogue.entity import Entity
 from bus.catalogue.mapping import Mapping
 from bus.catalogue.plan_sources import is_broken
 from bus.catalogue.view import View
-from bus.pipeline.mapping.mask import pseudonym, view_schema
+from bus.pipeline.mapping.mask import Pseudonym, view_schema
 from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.nodes import NotNativeError
 from bus.pipeline.native.program import compile_mapping_program, compile_view_program
@@ -94,7 +94,7 @@ def views_by_reference(workspace: Workspace) -> Iterator[ByReference]:
     entities = workspace.named(Entity)
     for view in workspace.all(View):
         written = entities[view.spec.entity].spec.avro
-        hides = dict.fromkeys(view.spec.pseudonyms, pseudonym(b""))
+        hides = dict.fromkeys(view.spec.pseudonyms, Pseudonym(b""))
         try:
             compile_view_program(view, hides, view_schema(written, view), 0, 0, written)
             if (shown := view.spec.filter) is not None:

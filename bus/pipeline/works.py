@@ -20,7 +20,7 @@ from bus.pipeline.codec import encoder
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
-from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
+from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_projection
 from bus.pipeline.native.program import compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
@@ -196,7 +196,7 @@ class StageWorks:
         topic = topics.view_of(view, entity)
         if view.spec.filter is not None:
             compile_predicate(view.spec.filter, field_types(entity.spec.avro))
-        hides = {field: pseudonym(key) for field, key in keys.items()}
+        hides = {field: Pseudonym(key) for field, key in keys.items()}
         schema, project = compile_projection(entity.spec.avro, view, hides)
         schema_id = await self._registry.register(wire.subject(topic.name), schema)
         return ViewOutput(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bus.catalogue.view import Mask, View
 
-    Pseudonyms = Mapping[str, Callable[[str], str]]
+    Pseudonyms = Mapping[str, "Pseudonym"]
 
 Record = dict[str, Any]
 
@@ -32,9 +32,31 @@ def compile_mask(mask: Mask) -> Callable[[str], str]:
     return hide
 
 
-def pseudonym(key: bytes) -> Callable[[str], str]:
+class Pseudonym:
     """The function from a text to `hmac-sha256:<hex>` of it (RFC 2104) under a secret key."""
-    return lambda text: f"hmac-sha256:{hmac.digest(key, text.encode(), 'sha256').hex()}"
+
+    __slots__ = ("_keyed", "_last")
+
+    def __init__(self, key: bytes) -> None:
+        self._keyed = hmac.new(key, digestmod="sha256")
+        self._last = (b"", self._made(b""))
+
+    def __call__(self, text: str) -> str:
+        """Of a text."""
+        return self.of(text.encode()).decode()
+
+    def of(self, text: bytes) -> bytes:
+        """The same for UTF-8. The last one is known: a key stands in its record too."""
+        last, made = self._last
+        if text != last:
+            made = self._made(text)
+            self._last = (text, made)
+        return made
+
+    def _made(self, text: bytes) -> bytes:
+        keyed = self._keyed.copy()
+        keyed.update(text)
+        return b"hmac-sha256:" + keyed.hexdigest().encode()
 
 
 def compile_key(entity_key: Sequence[str], pseudonyms: Pseudonyms) -> Callable[[bytes], bytes] | None:
@@ -42,6 +64,13 @@ def compile_key(entity_key: Sequence[str], pseudonyms: Pseudonyms) -> Callable[[
     hides = [pseudonyms.get(name) for name in entity_key]
     if not any(hides):
         return None
+    if len(hides) == 1 and (only := hides[0]) is not None:
+
+        def hidden_text(key: bytes) -> bytes:
+            wire.decode_key(key, 1)  # it must be UTF-8
+            return only.of(key)
+
+        return hidden_text
 
     def hidden(key: bytes) -> bytes:
         texts = wire.decode_key(key, len(hides))
@@ -64,7 +93,7 @@ def compile_projection(
         pseudonyms: of the view, by field.
     """
     names = view.spec.fields
-    masks = (
+    masks: tuple[tuple[str, Callable[[str], str]], ...] = (
         *((name, compile_mask(mask)) for name, mask in view.spec.masks.items()),
         *((pseudonyms or {}).items()),
     )

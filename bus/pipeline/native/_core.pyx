@@ -32,7 +32,7 @@ cdef enum Role:
     OP, BEFORE, AFTER, OTHER
 
 cdef enum Operation:
-    CONSTANT, COPY, CLEAN, MASK, CALL
+    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, CALL
 
 cdef enum Check:
     NO_CHECK, CITIZEN_ID, CREDIT_CODE
@@ -42,7 +42,9 @@ _KINDS = {
     "enum": ENUM, "uuid": UUID, "record": RECORD, "array": ARRAY, "map": MAP,
 }
 _ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
-_OPERATIONS = {"constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "call": CALL}
+_OPERATIONS = {
+    "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "call": CALL,
+}
 _CHECKS = {"": NO_CHECK, "gb11643": CITIZEN_ID, "gb32100": CREDIT_CODE}
 
 cdef struct Node:
@@ -862,6 +864,8 @@ cdef class Interpreter:
             return self._copy(i, made, slot)
         if made.operation == MASK:
             return self._mask(i, made, slot)
+        if made.operation == PSEUDONYM:
+            return self._pseudonym(i, made, slot)
         return self._clean(i, made, slot)
 
     cdef bint _reserve(self, int64_t more) except -1:
@@ -978,6 +982,15 @@ cdef class Interpreter:
         memcpy(out, slot.text + slot.size - tail, tail)
         self._used = out + tail - self._out
         return True
+
+    cdef bint _pseudonym(self, int i, Instruction* made, Slot* slot) except -1:
+        """What is shown of a text, by `bus.pipeline.mapping.mask.Pseudonym`."""
+        cdef bytes shown = self._calls[i](PyBytes_FromStringAndSize(<const char*>slot.text, slot.size))
+        cdef int64_t size = PyBytes_GET_SIZE(shown)
+        self._write(made.present, made.present_size)
+        self._reserve(10)
+        self._used = write_number(self._out + self._used, size) - self._out
+        return self._write(<Bytes>PyBytes_AS_STRING(shown), size)
 
     cdef bint _matches(self, Instruction* made, Bytes begin, Bytes end) noexcept nogil:
         """Whether the whole text has the form of one of the ways."""

@@ -62,13 +62,14 @@ class Instruction:
     """How a field of the output is made.
 
     Attributes:
-        operation: constant, copy, clean (a text through steps and checks), mask or call.
+        operation: constant, copy, clean (a text through steps and checks), mask, pseudonym or call.
         slots: its source fields, by their places in the row.
         present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
         absent: the whole field where the source has no value; None if the record is then rejected.
         target_null_at: as of a node.
         rank: its place in the reference's order: of several fields that break a rule, the first is told.
-        call: makes the whole field out of its encoded sources; asked, too, why a field is refused. See `Call`.
+        call: makes the whole field out of its encoded sources; asked, too, why a field is refused. See `Call`. Of a
+            pseudonym, it makes the text that is shown of a text.
         memo: what the call made is remembered: its values repeat.
         least, most: of a copied number.
         steps: of a text, in any order: nfkc, trim, upper, lower.
@@ -252,6 +253,8 @@ def _shown(field: dict[str, Any], view: View, hides: Pseudonyms, source: _Source
     if hide is None and node(declared).kind in _VERBATIM and _is_same(declared, field["type"]):
         least, most = _bounds(field["type"])
         return Instruction("copy", slots, present, absent, null_at, least=least, most=most)
+    if hide is not None and node(declared).kind == node(field["type"]).kind == "text":
+        return Instruction("pseudonym", slots, present, absent, null_at, hide.of)
     show = (lambda value: None if value is None else hide(value)) if hide else (lambda value: value)
     write = _value_writer(field["type"])
     call = _call((name,), source, lambda row: show(row[name]), write)

@@ -12,7 +12,7 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.catalogue.view import NAMED_MASKS, View
 from bus.pipeline.codec import Decoders, encoder
-from bus.pipeline.mapping.mask import compile_key, compile_projection, pseudonym
+from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_projection
 from bus.pipeline.memory import Memory
 from bus.pipeline.native.program import compile_view_program
 from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
@@ -148,7 +148,7 @@ def _view(draw: st.DrawFn, name: str, entity: dict[str, Any], rows: Predicate | 
         "pseudonyms": {field: "secret" for field, mask in hidden.items() if mask is None},
     }
     view = View.model_validate({"metadata": {"name": name}, "spec": spec})
-    hides = {field: pseudonym(b"secret") for field in view.spec.pseudonyms}
+    hides = {field: Pseudonym(b"secret") for field in view.spec.pseudonyms}
     schema, project = compile_projection(entity, view, hides)
     return ViewOutput(
         topic=f"view.{name}.v1",

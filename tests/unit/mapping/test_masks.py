@@ -8,7 +8,7 @@ import pytest
 from fastavro import parse_schema, schemaless_writer
 
 from bus.catalogue.view import Mask, View
-from bus.pipeline.mapping.mask import compile_key, compile_mask, compile_projection, pseudonym
+from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_mask, compile_projection
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ ID = "32050819900307101X"
 
 
 def test_a_pseudonym_is_the_same_for_the_same_text_and_key_and_tells_its_algorithm() -> None:
-    hide = pseudonym(b"k" * 32)
+    hide = Pseudonym(b"k" * 32)
 
     assert hide(ID) == "hmac-sha256:" + hashlib.new("sha256", _outer(b"k" * 32, ID.encode())).hexdigest()
-    assert hide(ID) == pseudonym(b"k" * 32)(ID) != pseudonym(b"l" * 32)(ID)
+    assert hide(ID) == Pseudonym(b"k" * 32)(ID) != Pseudonym(b"l" * 32)(ID)
     assert ID not in hide(ID)
 
 
@@ -102,7 +102,7 @@ def _outer(key: bytes, message: bytes) -> bytes:
 
 
 def test_a_pseudonymised_key_field_is_hidden_in_the_key_as_in_the_record() -> None:
-    hides = {"id_number": pseudonym(b"k" * 32)}
+    hides = {"id_number": Pseudonym(b"k" * 32)}
     _, project = compile_projection(SCHEMA, view("id_number"), hides)
     key = compile_key(["id_number"], hides)
 
@@ -111,7 +111,7 @@ def test_a_pseudonymised_key_field_is_hidden_in_the_key_as_in_the_record() -> No
 
 
 def test_only_the_pseudonymised_part_of_a_key_is_hidden() -> None:
-    hide = pseudonym(b"k" * 32)
+    hide = Pseudonym(b"k" * 32)
     key = compile_key(["division", "id_number"], {"id_number": hide})
 
     assert key is not None

@@ -11,7 +11,7 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
-from bus.pipeline.mapping.mask import compile_key, pseudonym
+from bus.pipeline.mapping.mask import Pseudonym, compile_key
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
@@ -372,7 +372,7 @@ def test_the_state_of_a_view_can_be_read_by_others() -> None:
 def statistics() -> ViewOutput:
     """The view of one district in which nobody can be recognised."""
     lives_there = Predicate.model_validate({"field": "division", "eq": DOWNTOWN})
-    hide = pseudonym(b"k" * 32)
+    hide = Pseudonym(b"k" * 32)
     key = compile_key(["id"], {"id": hide})
 
     def hidden(record: dict[str, Any]) -> dict[str, Any]:
