@@ -25,7 +25,8 @@ _TOKENS: Final = {
     "h": "(?P<hour>[0-9]{1,2})",
     "f": "(?P<fraction>[0-9]{1,6})",
 }
-_TOKEN: Final = re.compile("|".join(_TOKENS))
+TOKEN: Final = re.compile("|".join(_TOKENS))
+"""Finds the tokens of a format."""
 
 
 def date_pattern(text: str) -> re.Pattern[str]:
@@ -35,7 +36,7 @@ def date_pattern(text: str) -> re.Pattern[str]:
         ValueError: it names no year, month and day, or one of them twice.
     """
     parts, end = [], 0
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         parts += [re.escape(text[end : token.start()]), _TOKENS[token[0]]]
         end = token.end()
     try:

@@ -9,13 +9,18 @@ was given: every read is checked against their end.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.conversion cimport PyOS_string_to_double
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
 from bus.pipeline.native._memo cimport Memo
-from bus.pipeline.native.avro cimport is_utf8, murmur2
+from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little
+from bus.pipeline.native.parsing cimport (
+    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Digits, Part, days_from, digits_of,
+    is_digit, moment_of, number_of, power_of_ten, read_digits, read_form, read_iso,
+)
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
 from bus.pipeline.native._filters import Filters
@@ -32,7 +37,7 @@ cdef enum Role:
     OP, BEFORE, AFTER, OTHER
 
 cdef enum Operation:
-    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, CALL
+    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, INTEGER, DECIMAL, REAL, MOMENT, DIGITS, RESCALE, CALL
 
 cdef enum Check:
     NO_CHECK, CITIZEN_ID, CREDIT_CODE
@@ -43,7 +48,12 @@ _KINDS = {
 }
 _ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
 _OPERATIONS = {
-    "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "call": CALL,
+    "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "integer": INTEGER,
+    "decimal": DECIMAL, "real": REAL, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "call": CALL,
+}
+_TOKENS = {
+    "": LITERAL, "year": YEAR, "month": MONTH, "day": DAY, "hour": HOUR, "minute": MINUTE, "second": SECOND,
+    "fraction": FRACTION,
 }
 _CHECKS = {"": NO_CHECK, "gb11643": CITIZEN_ID, "gb32100": CREDIT_CODE}
 
@@ -75,6 +85,10 @@ cdef struct Instruction:
     int64_t shortest, longest, pattern_longest, least, most
     int64_t keep_start, keep_end, hidden  # of a mask; `hidden` 0 hides as many characters as there were
     int first_way, ways  # of a pattern: its alternatives in `_ways`
+    int thousands, point # of a number in a text; -1 for none
+    int source_scale, source_precision, scale, whole  # of decimals; `whole`: digits before the point at most
+    int first_form, forms  # of a moment: its formats in `_forms`; none for ISO 8601
+    int offset, unit     # of a moment: minutes where it states none, microseconds of its number
     Bytes present        # what stands before a value, or is all of a constant; NULL gives the record up
     Bytes absent         # what is written where there is none; NULL gives the record up
     int64_t present_size, absent_size
@@ -89,6 +103,9 @@ cdef enum:
     LOWER = 8
 
 _STEPS = {"nfkc": NFKC, "trim": TRIM, "upper": UPPER, "lower": LOWER}
+
+cdef enum Tidied:        # what a text is after its steps
+    REFUSED, TIDY, FOR_REFERENCE
 
 cdef enum Finding:       # what a record is
     GIVEN_UP, FINISHED, DELETED
@@ -112,20 +129,7 @@ cdef inline bint is_settled(uint32_t c) noexcept nogil:
 
 cdef int days_of(Bytes p) noexcept nogil:
     """Eight digits as days since 1970; the smallest number of all if they are no date."""
-    cdef int year = (p[0] - 48) * 1000 + (p[1] - 48) * 100 + (p[2] - 48) * 10 + p[3] - 48
-    cdef int month = (p[4] - 48) * 10 + p[5] - 48
-    cdef int day = (p[6] - 48) * 10 + p[7] - 48
-    cdef int last = 31
-    if month == 2:
-        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    elif month == 4 or month == 6 or month == 9 or month == 11:
-        last = 30
-    if year < 1 or not 1 <= month <= 12 or not 1 <= day <= last:
-        return -2147483648
-    if month < 3:
-        year -= 1
-        month += 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+    return days_from(number_of(p, 4), number_of(p + 4, 2), number_of(p + 6, 2))
 
 
 cdef int[17] _ID_WEIGHTS
@@ -378,6 +382,8 @@ cdef class Interpreter:
     cdef int _instruction_count
     cdef Way* _ways
     cdef Item* _items
+    cdef Way* _forms
+    cdef Part* _form_parts
     cdef int64_t* _spans         # where each field of the output begins; one more for the end
     cdef int* _target_null_at
     cdef int _delete, _ops, _key_slot
@@ -428,6 +434,8 @@ cdef class Interpreter:
         free(self._envelope)
         free(self._instructions)
         free(self._ways)
+        free(self._forms)
+        free(self._form_parts)
         free(self._items)
         free(self._spans)
         free(self._target_null_at)
@@ -461,7 +469,7 @@ cdef class Interpreter:
     cdef _lay_out_instructions(self, program):
         cdef Instruction* made
         cdef int count = len(program.instructions)
-        ways, items = [], []
+        ways, items, forms, parts = [], [], [], []
         self._instruction_count = count
         self._instructions = <Instruction*>malloc(max(1, count) * sizeof(Instruction))
         self._spans = <int64_t*>malloc((count + 1) * sizeof(int64_t))
@@ -494,14 +502,28 @@ cdef class Interpreter:
             made.shortest, made.longest = each.shortest, each.longest
             made.pattern_longest = each.pattern_longest
             made.keep_start, made.keep_end, made.hidden = each.keep_start, each.keep_end, each.hidden
+            made.thousands, made.point = each.thousands, each.point
+            made.source_scale, made.source_precision = each.source_scale, each.source_precision
+            made.scale, made.whole = each.scale, each.whole
+            made.offset, made.unit = each.offset, each.unit
+            made.first_form, made.forms = len(forms), len(each.forms)
+            for form in each.forms:
+                forms.append((len(parts), len(form)))
+                parts += form
             made.first_way, made.ways = len(ways), len(each.pattern)
             for way in each.pattern:
                 ways.append((len(items), len(way)))
                 items += way
         self._ways = <Way*>malloc(max(1, len(ways)) * sizeof(Way))
         self._items = <Item*>malloc(max(1, len(items)) * sizeof(Item))
-        if not (self._ways and self._items):
+        self._forms = <Way*>malloc(max(1, len(forms)) * sizeof(Way))
+        self._form_parts = <Part*>malloc(max(1, len(parts)) * sizeof(Part))
+        if not (self._ways and self._items and self._forms and self._form_parts):
             raise MemoryError
+        for i, (first, length) in enumerate(forms):
+            self._forms[i] = Way(first, length)
+        for i, (token, least, most) in enumerate(parts):
+            self._form_parts[i] = Part(_TOKENS[token], least, most)
         for i, (first, length) in enumerate(ways):
             self._ways[i] = Way(first, length)
         for i, (allowed, least, most) in enumerate(items):
@@ -866,7 +888,13 @@ cdef class Interpreter:
             return self._mask(i, made, slot)
         if made.operation == PSEUDONYM:
             return self._pseudonym(i, made, slot)
-        return self._clean(i, made, slot)
+        if made.operation == CLEAN:
+            return self._clean(i, made, slot)
+        if made.operation == DIGITS:
+            return self._write_digits(made, slot.number)
+        if made.operation == RESCALE:
+            return self._rescale(i, made, slot)
+        return self._parse(i, made, slot)
 
     cdef bint _reserve(self, int64_t more) except -1:
         cdef int64_t room = self._room
@@ -913,49 +941,190 @@ cdef class Interpreter:
 
     cdef bint _clean(self, int i, Instruction* made, Slot* slot) except -1:
         """A text through its steps and checks."""
-        cdef uint8_t* begin
-        cdef uint8_t* end
-        cdef int64_t characters, place
-        cdef uint8_t[10] length
-        cdef int length_size
-        self._write(made.present, made.present_size)
-        self._reserve(slot.size + 20)
-        # The text is written behind room for its length, whose own size is known only once the text is.
-        begin = self._out + self._used + 10
-        end = begin
-        if made.steps == 0:
-            memcpy(begin, slot.text, slot.size)
-            end += slot.size
-        else:
-            end = cleaned(slot.text, slot.text + slot.size, begin, made.steps)
-            if end == NULL:
-                self._used = self._spans[i]
-                return self._call(i)
-            if made.steps & TRIM:
-                while end > begin and is_space((end - 1)[0]):
-                    end -= 1
-                while begin < end and is_space(begin[0]):
-                    begin += 1
-            if begin == end:
-                self._used = self._spans[i]
-                return self._write(made.absent, made.absent_size)
-        # Counted only where it may matter: what is not empty has one character at least, and no more than bytes.
-        if begin == end or made.shortest > 1 or end - begin > made.longest or made.ways:
-            characters = length_of(begin, end, slot.is_ascii)
-            if not made.shortest <= characters <= made.longest:
-                return False
-            if made.ways and (characters > made.pattern_longest or not self._matches(made, begin, end)):
-                return False
+        cdef Bytes begin = NULL
+        cdef Bytes end = NULL
+        cdef int64_t place, size
+        cdef int tidied = self._tidy(made, slot, &begin, &end)
+        if tidied == FOR_REFERENCE:
+            return self._call(i)
+        if tidied == REFUSED:
+            return False
+        if begin == end and made.steps:
+            return self._write(made.absent, made.absent_size)
         if made.check == CITIZEN_ID and not is_citizen_id(begin, end - begin):
             return False
         if made.check == CREDIT_CODE and not is_credit_code(begin, end - begin):
             return False
-        length_size = write_number(length, end - begin) - length
-        memcpy(self._out + self._used, length, length_size)
-        place = self._used + length_size
-        if self._out + place != begin:
-            memmove(self._out + place, begin, end - begin)
-        self._used = place + (end - begin)
+        size = end - begin
+        self._write(made.present, made.present_size)
+        place = write_number(self._out + self._used, size) - self._out
+        memmove(self._out + place, begin, size)
+        self._used = place + size
+        return True
+
+    cdef int _tidy(self, Instruction* made, Slot* slot, Bytes* begin, Bytes* end) except -1:
+        """A text through its steps, and its form looked at; there is room then for it behind `_used`, and for 30 bytes.
+
+        If it is written anew, it stands there behind room for what is written before it: a branch, and its length.
+        """
+        cdef uint8_t* scratch
+        cdef int64_t characters
+        self._reserve(slot.size + 30)
+        begin[0], end[0] = slot.text, slot.text + slot.size
+        if made.steps:
+            scratch = self._out + self._used + 20
+            end[0] = cleaned(slot.text, slot.text + slot.size, scratch, made.steps)
+            if end[0] == NULL:
+                return FOR_REFERENCE
+            begin[0] = scratch
+            if made.steps & TRIM:
+                while end[0] > begin[0] and is_space((end[0] - 1)[0]):
+                    end[0] -= 1
+                while begin[0] < end[0] and is_space(begin[0][0]):
+                    begin[0] += 1
+            if begin[0] == end[0]:
+                return TIDY
+        # Counted only where it may matter: what is not empty has one character at least, and no more than bytes.
+        if begin[0] == end[0] or made.shortest > 1 or end[0] - begin[0] > made.longest or made.ways:
+            characters = length_of(begin[0], end[0], slot.is_ascii)
+            if not made.shortest <= characters <= made.longest:
+                return REFUSED
+            if made.ways and (characters > made.pattern_longest or not self._matches(made, begin[0], end[0])):
+                return REFUSED
+        return TIDY
+
+    cdef bint _parse(self, int i, Instruction* made, Slot* slot) except -1:
+        """A number or a moment out of a text. What is not plain is the reference's, which says so if it is none."""
+        cdef Bytes begin = NULL
+        cdef Bytes end = NULL
+        cdef Digits digits
+        cdef int64_t number = 0
+        cdef double real = 0
+        cdef uint64_t bits = 0
+        cdef int tidied = FOR_REFERENCE
+        if slot.size > 0:
+            tidied = self._tidy(made, slot, &begin, &end)
+            if tidied == TIDY and begin == end:
+                return self._write(made.absent, made.absent_size)
+        else:
+            return self._write(made.absent, made.absent_size)
+        if tidied == REFUSED:
+            return False
+        if tidied == FOR_REFERENCE:
+            return self._call(i)
+        if made.operation == MOMENT:
+            if not self._is_moment(made, begin, end, &number):
+                return self._call(i)
+            self._write(made.present, made.present_size)
+            self._used = write_number(self._out + self._used, number) - self._out
+            return True
+        if made.operation == REAL:
+            if not self._is_real(made, begin, end, &real):
+                return self._call(i)
+            self._write(made.present, made.present_size)
+            memcpy(&bits, &real, 8)
+            self._used = write_little(self._out + self._used, bits, 8) - self._out
+            return True
+        if not read_digits(begin, end, made.thousands, made.point, &digits):
+            return self._call(i)
+        if made.operation == DECIMAL:
+            return self._write_decimal(i, made, digits.number, digits.whole, digits.places)
+        if digits.has_point or not made.least <= digits.number <= made.most:
+            return self._call(i)
+        self._write(made.present, made.present_size)
+        self._used = write_number(self._out + self._used, digits.number) - self._out
+        return True
+
+    cdef bint _is_moment(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
+        cdef Clock clock
+        cdef Way* form
+        cdef int i
+        cdef bint is_found = made.forms == 0 and read_iso(begin, end, &clock)
+        for i in range(made.forms):
+            form = &self._forms[made.first_form + i]
+            if read_form(&self._form_parts[form.first], form.items, begin, end, &clock):
+                is_found = True
+                break
+        if not is_found or not moment_of(&clock, made.offset, number) or clock.parts[FRACTION] % made.unit:
+            return False
+        number[0] //= made.unit
+        return True
+
+    cdef bint _is_real(self, Instruction* made, Bytes begin, Bytes end, double* real) except -1:
+        """As `float` reads it, of a form that the reference takes, and of few digits."""
+        cdef char[64] text
+        cdef int size = 0, before = 0, behind = 0
+        cdef bint has_point = False
+        cdef uint8_t c
+        if end - begin > 60:
+            return False
+        while begin < end:
+            c = begin[0]
+            begin += 1
+            if c == made.thousands:
+                continue
+            if is_digit(c):
+                behind += has_point
+                before += not has_point
+            elif c == made.point or c == 46:
+                if has_point or before == 0:
+                    return False
+                has_point, c = True, 46
+            elif (c != 43 and c != 45) or size > 0:
+                return False
+            text[size] = <char>c
+            size += 1
+        if not 0 < before <= 40 or behind > 40 or (has_point and behind == 0):
+            return False
+        text[size] = 0
+        real[0] = PyOS_string_to_double(text, NULL, NULL)
+        return True
+
+    cdef bint _write_digits(self, Instruction* made, int64_t number) except -1:
+        """A number as a text."""
+        cdef uint8_t[20] digits
+        cdef int64_t size = write_digits(digits, number) - digits
+        self._write(made.present, made.present_size)
+        self._reserve(30)
+        self._used = write_number(self._out + self._used, size) - self._out
+        return self._write(digits, size)
+
+    cdef bint _rescale(self, int i, Instruction* made, Slot* slot) except -1:
+        """A number, or a decimal, as a decimal with as many places after the point, or more."""
+        cdef int64_t number = slot.number
+        cdef int digits, place
+        if made.source_precision:
+            if not 0 < slot.size <= 8:
+                return self._call(i)
+            number = -1 if slot.text[0] & 0x80 else 0
+            for place in range(slot.size):
+                number = <int64_t>(<uint64_t>number << 8 | slot.text[place])
+            if digits_of(number) > made.source_precision:
+                return self._call(i)
+        digits = digits_of(number)
+        if digits > MOST_DIGITS:
+            return self._call(i)
+        return self._write_decimal(i, made, number, digits - made.source_scale, made.source_scale)
+
+    cdef bint _write_decimal(self, int i, Instruction* made, int64_t number, int whole, int places) except -1:
+        """A number with so many places after its point, as fastavro writes it; the reference's, if it may not fit."""
+        cdef int64_t left
+        cdef int size, bits = 0, place
+        whole = max(1, whole)
+        if places > made.scale or whole > made.whole or whole + made.scale > MOST_DIGITS:
+            return self._call(i)
+        number *= power_of_ten(made.scale - places)
+        left = -number if number < 0 else number
+        while left:
+            left >>= 1
+            bits += 1
+        size = (bits + 8) // 8
+        self._reserve(30)
+        self._write(made.present, made.present_size)
+        self._used = write_number(self._out + self._used, size) - self._out
+        for place in range(size):
+            self._out[self._used + place] = <uint8_t>(number >> (8 * (size - 1 - place)) & 0xFF)
+        self._used += size
         return True
 
     cdef bint _mask(self, int i, Instruction* made, Slot* slot) except -1:

@@ -21,6 +21,7 @@ from bus.pipeline import avro_source
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
 from bus.pipeline.native.filter_program import FilterProgram, compile_filters
+from bus.pipeline.native.forms import Part, native_forms
 from bus.pipeline.native.nodes import LONG, NO_LIMIT, Node, NotNativeError, inlined, node, only_native
 from bus.pipeline.native.pattern import Item, simple_ways
 from bus.pipeline.predicate_index import PredicateIndex
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bus.catalogue.codelist import CodeList
     from bus.catalogue.dataset import Dataset
     from bus.catalogue.entity import Entity
-    from bus.catalogue.mapping import FieldRule
+    from bus.catalogue.mapping import FieldRule, Number, Timestamp
     from bus.catalogue.mapping import Mapping as MappingResource
     from bus.catalogue.view import View
     from bus.pipeline.mapping.mask import Pseudonyms
@@ -53,6 +54,11 @@ _COPIED: Final = frozenset(
 )
 _PLAIN: Final = frozenset({"boolean", "number", "bytes", "fixed"})
 _VERBATIM: Final = frozenset({"boolean", "number", "text", "bytes", "fixed", "enum"})
+_INTEGERS: Final = frozenset({("int", ""), ("long", "")})
+_DECIMAL: Final = ("bytes", "decimal")
+_UNITS: Final = {"timestamp-millis": 1_000, "timestamp-micros": 1}
+_SIGNS: Final = frozenset({"", ",", ".", "'", " ", "_"})
+"""Of numbers in texts: none that a number is made of."""
 _IMAGES: Final = frozenset({"op", "before", "after"})
 _NATIVE_STEPS: Final = frozenset({"nfkc", "trim", "upper", "lower"})
 
@@ -62,7 +68,8 @@ class Instruction:
     """How a field of the output is made.
 
     Attributes:
-        operation: constant, copy, clean (a text through steps and checks), mask, pseudonym or call.
+        operation: constant, copy, clean (a text through steps and checks), mask, pseudonym; integer, decimal, real,
+            moment (out of a text); digits (a number as a text), rescale (a number or a decimal as a decimal); or call.
         slots: its source fields, by their places in the row.
         present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
         absent: the whole field where the source has no value; None if the record is then rejected.
@@ -80,6 +87,12 @@ class Instruction:
         keep_start, keep_end: of a mask, in characters.
         fill: of a mask, a character in UTF-8.
         hidden: of a mask, characters that stand for the hidden ones; 0 for as many as there were.
+        thousands, point: of a number in a text, the codes of its signs; -1 for none.
+        source_scale, source_precision: of a decimal that is read; precision 0 for a number.
+        scale, whole: of one that is written, the digits after its point, and before it at most.
+        forms: of a moment in a text; none for ISO 8601.
+        offset: of one that states none, minutes.
+        unit: microseconds of its number.
     """
 
     operation: str
@@ -102,6 +115,15 @@ class Instruction:
     keep_end: int = 0
     fill: bytes = b""
     hidden: int = 0
+    thousands: int = -1
+    point: int = -1
+    source_scale: int = 0
+    source_precision: int = 0
+    scale: int = 0
+    whole: int = 0
+    forms: tuple[tuple[Part, ...], ...] = ()
+    offset: int = 0
+    unit: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,14 +367,29 @@ def _instruction(
         "call": _call(rule.sources, source, make, write),
         "memo": bool(rule.codes or rule.date) or _repeats(source, rule),
     }
-    if len(rule.sources) == 1 and rule.split is None:
-        declared = source.declared(rule.sources[0])
-        if _is_copy(rule, declared, field["type"], source.types[rule.sources[0]], target):
-            least, most = _bounds(field["type"])
-            return Instruction("copy", least=least, most=most, **common)
-        if _is_clean(rule, node(declared), target):
-            return Instruction("clean", **_cleaning(rule), **common)
-    return Instruction("call", **common)
+    if len(rule.sources) > 1 or rule.split is not None:
+        return Instruction("call", **common)
+    declared, declared_as = source.declared(rule.sources[0]), source.types[rule.sources[0]]
+    operation = _operation(rule, declared, field["type"], declared_as, target)
+    return Instruction(**(operation or {"operation": "call"}), **common)
+
+
+def _operation(
+    rule: FieldRule, source: Any, written: Any, source_type: AvroType, target: AvroType
+) -> dict[str, Any] | None:
+    """What makes a field out of another without the reference; None where there is nothing."""
+    if _is_copy(rule, source, written, source_type, target):
+        least, most = _bounds(written)
+        return {"operation": "copy", "least": least, "most": most}
+    if not _is_tidy(rule, node(source)):
+        return _rescaling(rule, source, written)
+    if rule.timestamp is not None:
+        found = _moment(rule.timestamp, written)
+    elif rule.number is not None:
+        found = _number(rule.number, written, target)
+    else:
+        found = {"operation": "clean"} if target.name == "string" and not (rule.date or rule.codes) else None
+    return None if found is None else found | _cleaning(rule)
 
 
 def _repeats(source: _Source, rule: FieldRule) -> bool:
@@ -428,12 +465,59 @@ def _values_reader(declared: str) -> Callable[[bytes], dict[str, Any]]:
     return avro_source.reader({"type": "record", "name": "some", "fields": fields}, 0)
 
 
-def _is_clean(rule: FieldRule, source: Node, target: AvroType) -> bool:
-    if source.kind != "text" or target.name != "string" or not _NATIVE_STEPS.issuperset(rule.steps):
-        return False
-    if rule.date or rule.timestamp or rule.number or rule.codes:
+def _is_tidy(rule: FieldRule, source: Node) -> bool:
+    """Whether the steps and the form of a text are native."""
+    if source.kind != "text" or not _NATIVE_STEPS.issuperset(rule.steps):
         return False
     return not {"upper", "lower"}.issubset(rule.steps) and (rule.pattern is None or bool(simple_ways(rule.pattern)))
+
+
+def _moment(rule: Timestamp, written: Any) -> dict[str, Any] | None:
+    forms, unit = native_forms(rule.formats), _UNITS.get(_encoding(written)[1])
+    if forms is None or unit is None:
+        return None
+    return {"operation": "moment", "forms": forms, "offset": _minutes(rule.timezone), "unit": unit}
+
+
+def _number(rule: Number, written: Any, target: AvroType) -> dict[str, Any] | None:
+    if not {rule.thousands, rule.decimal} <= _SIGNS:
+        return None
+    signs = {"thousands": ord(rule.thousands) if rule.thousands else -1, "point": ord(rule.decimal)}
+    match rule.type, *_encoding(written):
+        case "integer", "int" | "long", "":
+            least, most = _bounds(written)
+            return {"operation": "integer", "least": least, "most": most, **signs}
+        case "decimal", "bytes", "decimal":
+            return {"operation": "decimal", "scale": target.scale, "whole": target.precision - target.scale, **signs}
+        case "float", "double", _:
+            return {"operation": "real", **signs}
+    return None
+
+
+def _rescaling(rule: FieldRule, source: Any, written: Any) -> dict[str, Any] | None:
+    """What writes a number as a text, or a number or a decimal as a decimal; None where only the reference does."""
+    plain = rule.codes is None and not rule.steps and rule.pattern is None and rule.check is None
+    if not plain or rule.min_length is not None or rule.max_length is not None or rule.date or rule.timestamp:
+        return None
+    read, made = _encoding(source), _encoding(written)
+    if read in _INTEGERS and made == ("string", "") and rule.number is None:
+        return {"operation": "digits"}
+    if (read not in _INTEGERS and read != _DECIMAL) or made != _DECIMAL:
+        return None
+    source, written = _some(source), _some(written)
+    scale = written.get("scale", 0)
+    return {
+        "operation": "rescale",
+        "source_scale": source.get("scale", 0),
+        "source_precision": source.get("precision", 0),
+        "scale": scale,
+        "whole": written["precision"] - scale,
+    }
+
+
+def _minutes(offset: str) -> int:
+    minutes = 60 * int(offset[1:3]) + int(offset[4:])
+    return -minutes if offset[0] == "-" else minutes
 
 
 def _cleaning(rule: FieldRule) -> dict[str, Any]:

@@ -68,9 +68,23 @@ _maps: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"from": "name"}, {"to": "name"}, {"map": {"男": "1", "女": "2"}}]
 )
 _clocks: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [{}, {"formats": ["YYYY-MM-DD hh:mm:ss", "YYYYMMDDhhmmss"], "timezone": "-03:30"}]
+    [
+        {},
+        {"timezone": "-09:30"},
+        {"formats": ["YYYY-MM-DD hh:mm:ss", "YYYYMMDDhhmmss"], "timezone": "-03:30"},
+        {"formats": ["YYYY年M月D日 h:mm", "D/M/YYYY hh:mm:ss.f", "YYYYMMDD"]},
+        {"formats": ["YYYYMDhhmm"]},
+    ]
 )
-_counts = st.sampled_from([("integer", "int"), ("integer", "long"), ("decimal", "decimal"), ("float", "float")])
+_counts = st.sampled_from(
+    [
+        *(("integer", "int"), ("integer", "long"), ("decimal", "decimal"), ("decimal", "decimal")),
+        *(("float", "float"), ("float", "double")),
+    ]
+)
+_signs: st.SearchStrategy[dict[str, str]] = st.sampled_from(
+    [{}, {"thousands": ","}, {"thousands": ".", "decimal": ","}, {"decimal": "1"}, {"thousands": "-"}]
+)
 _KINDS: Final = ("codes", "date", "moment", "number", "split", "join", "const", "gone")
 
 
@@ -96,7 +110,7 @@ def _parsed(draw: st.DrawFn, kind: str) -> Made:
         return draw(st.sampled_from(["timestamp-micros", "timestamp-millis"])), {"timestamp": draw(_clocks)}
     if kind == "number":
         how, target = draw(_counts)
-        return target, {"number": {"type": how, "thousands": ","}}
+        return target, {"number": {"type": how, **draw(_signs)}}
     if kind == "split":
         return "string", {"split": {"by": draw(st.sampled_from("-·1")), "part": draw(st.integers(-2, 2))}}
     return draw(st.sampled_from(["string"] * 12 + ["enum"])), draw(_bounds())

@@ -101,8 +101,26 @@ credit_codes = st.lists(st.sampled_from(CREDIT_ALPHABET), min_size=9, max_size=9
 _date_texts = st.builds(
     lambda date, form: date.strftime(form), _dates_of_birth, st.sampled_from(["%Y%m%d", "%Y-%m-%d", "%Y/%-m/%-d"])
 )
-_moments = st.sampled_from(["2024-02-29 08:30:00", "2024-02-29T08:30:00Z", "20240229083000", "2023-02-29 00:00:00"])
-_numbers = st.sampled_from(["0", "-7", "+12", "3.50", "1,234.5", "99999999999", "1e3", "００７", ".5", "1" * 45])
+_moments = st.one_of(
+    st.sampled_from(["2024-02-29 08:30:00", "2024-02-29T08:30:00Z", "20240229083000", "2023-02-29 00:00:00"]),
+    st.builds(
+        lambda date, time, more, offset: date + time + more + offset,
+        st.sampled_from(["2024-02-29", "1969-12-31", "0999-01-01", "9001-12-31", "2024-13-01", "2024-2-09"]),
+        st.sampled_from(["T23:59:59", " 00:00:00", " 24:00:00", "T12:60:00", "t08:30:00", " 08:30"]),
+        st.sampled_from(["", ".5", ".123", ".123456", ".000400", ".1234567", ",123", "."]),
+        st.sampled_from(["", "Z", "z", "+08:00", "-00:30", "+24:00", "+0800", "+08:00:30", " +08:00"]),
+    ),
+    st.sampled_from(
+        ["2024年2月29日 8:30", "1/12/1969 23:59:59.25", "01/1/0999 00:00:00.1234567", "2024年02月9日 08:60"]
+    ),
+)
+_numbers = st.one_of(
+    st.sampled_from(["0", "-7", "+12", "3.50", "1,234.5", "99999999999", "1e3", "００７", ".5", "1" * 45]),
+    st.sampled_from(["1.234,5", "-0", "00", "0.00", "-0.05", "+-1", "1-", "1.", "1..2", "1,2,3", "2147483648", "1_0"]),
+    st.integers(-(10**19), 10**19).map(str),
+    st.decimals(-(10**9), 10**9, places=2).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda value: f"{value:.20f}"),
+)
 _names = st.sampled_from(["王伟", "阿依古丽·买买提", "欧阳　明", "Smith", "男", "女", "1", "2", "A", "x9", "ab-12", ""])
 tidy_texts = st.one_of(_names, id_numbers, credit_codes, _date_texts, _moments, _numbers)
 texts = st.one_of(

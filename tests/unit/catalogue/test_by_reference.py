@@ -63,10 +63,14 @@ def test_fields_of_a_mapping_that_call_the_reference_for_each_record_are_told(fo
     workspace = folder.load()
     assert plan(workspace, flowed(workspace)).by_reference == ()
 
-    folder.replace(DATASET, "updated_at: {from: gxsj}", "updated_at: {from: gxsj, timestamp: {timezone: '+08:00'}}")
+    folder.replace(DATASET, "updated_at: {from: gxsj}", "updated_at: {from: gxsj, timestamp: {formats: [YYYY-MM-DD]}}")
+    workspace = folder.load()
+    assert plan(workspace, flowed(workspace, gxsj=["null", "string"])).by_reference == ()
+
+    folder.replace(DATASET, "formats: [YYYY-MM-DD]", "formats: [YYYYMD]")
     workspace = folder.load()
     [note] = plan(workspace, flowed(workspace, gxsj=["null", "string"])).by_reference
-    assert note.fields == ("updated_at",), "a text is read as a time, and seldom twice the same"
+    assert note.fields == ("updated_at",), "where the month ends cannot be told from what stands there"
     assert "its fields updated_at go through the reference" in str(note)
 
 

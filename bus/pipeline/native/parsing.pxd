@@ -1,0 +1,184 @@
+# cython: language_level=3
+"""Numbers and moments out of texts, as `bus.pipeline.mapping.conversion` takes them; what is not plain is left to it."""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+cdef enum:
+    MOST_DIGITS = 18       # of a number that fits 64 bits, whatever they are
+    SECONDS_A_DAY = 86_400
+
+cdef enum:                 # tokens of a format of dates; see `bus.pipeline.mapping.date_format`
+    LITERAL, YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, FRACTION
+
+cdef struct Part:          # of a format
+    int token
+    int least, most        # digits; of a literal, its byte
+
+cdef struct Digits:
+    int64_t number         # all of them, with the sign
+    int whole              # before the point, without zeros in front
+    int places             # after it
+    bint has_point
+
+cdef struct Clock:
+    int[8] parts           # by tokens; of a fraction, microseconds
+    int offset             # minutes
+    bint has_offset
+
+
+cdef inline bint is_digit(uint8_t c) noexcept nogil:
+    return 48 <= c <= 57
+
+
+cdef inline bint read_digits(const uint8_t* p, const uint8_t* end, int thousands, int point, Digits* found) noexcept nogil:
+    """A sign or none, digits, and perhaps a point with digits behind it; False for anything else, or for too many."""
+    cdef uint64_t number = 0
+    cdef int count = 0, before = 0
+    cdef bint is_negative = False, is_signed = False
+    cdef uint8_t c
+    found.whole = found.places = 0
+    found.has_point = False
+    while p < end:
+        c = p[0]
+        p += 1
+        if c == thousands:
+            continue
+        if is_digit(c):
+            if count == MOST_DIGITS:
+                return False
+            count += 1
+            number = 10 * number + (c - 48)
+            if found.has_point:
+                found.places += 1
+            else:
+                before += 1
+                found.whole += number != 0
+        elif c == point or c == 46:
+            if found.has_point or before == 0:
+                return False
+            found.has_point = True
+        elif (c == 43 or c == 45) and not is_signed and before == 0:
+            is_signed = True
+            is_negative = c == 45
+        else:
+            return False
+    found.number = -<int64_t>number if is_negative else <int64_t>number
+    return before > 0 and (found.places > 0 or not found.has_point)
+
+
+cdef inline int64_t power_of_ten(int exponent) noexcept nogil:
+    cdef int64_t power = 1
+    cdef int i
+    for i in range(exponent):
+        power *= 10
+    return power
+
+
+cdef inline int digits_of(int64_t number) noexcept nogil:
+    """How many decimal digits; one for 0."""
+    cdef int count = 1
+    while number > 9 or number < -9:
+        number //= 10
+        count += 1
+    return count
+
+
+cdef inline int number_of(const uint8_t* p, int size) noexcept nogil:
+    """Of so many digits; -1 if there is something else among them."""
+    cdef int i, number = 0
+    for i in range(size):
+        if not is_digit(p[i]):
+            return -1
+        number = 10 * number + p[i] - 48
+    return number
+
+
+cdef inline bint read_iso(const uint8_t* p, const uint8_t* end, Clock* clock) noexcept nogil:
+    """YYYY-MM-DDThh:mm:ss, or with a space, with milliseconds, microseconds or neither, with an offset or without."""
+    cdef int size = 0, sign
+    if end - p < 19 or p[4] != 45 or p[7] != 45 or p[13] != 58 or p[16] != 58 or (p[10] != 84 and p[10] != 32):
+        return False
+    clock.parts[YEAR], clock.parts[MONTH], clock.parts[DAY] = number_of(p, 4), number_of(p + 5, 2), number_of(p + 8, 2)
+    clock.parts[HOUR], clock.parts[MINUTE] = number_of(p + 11, 2), number_of(p + 14, 2)
+    clock.parts[SECOND], clock.parts[FRACTION] = number_of(p + 17, 2), 0
+    clock.has_offset = False
+    clock.offset = 0
+    p += 19
+    if p < end and p[0] == 46:
+        p += 1
+        while p + size < end and is_digit(p[size]):
+            size += 1
+        if size != 3 and size != 6:
+            return False
+        clock.parts[FRACTION] = number_of(p, size) * (1000 if size == 3 else 1)
+        p += size
+    if p == end:
+        return True
+    clock.has_offset = True
+    if end - p == 1:
+        return p[0] == 90  # Z
+    if end - p != 6 or p[3] != 58 or (p[0] != 43 and p[0] != 45):
+        return False
+    sign = 1 if p[0] == 43 else -1
+    if not 0 <= number_of(p + 1, 2) <= 23 or not 0 <= number_of(p + 4, 2) <= 59:
+        return False
+    clock.offset = sign * (60 * number_of(p + 1, 2) + number_of(p + 4, 2))
+    return True
+
+
+cdef inline bint read_form(Part* parts, int count, const uint8_t* p, const uint8_t* end, Clock* clock) noexcept nogil:
+    """A text in a format, which says where each number of digits that may vary ends."""
+    cdef int i, size, number
+    cdef Part* part
+    for i in range(8):
+        clock.parts[i] = 0
+    clock.has_offset = False
+    clock.offset = 0
+    for i in range(count):
+        part = &parts[i]
+        if part.token == LITERAL:
+            if p >= end or p[0] != part.most:
+                return False
+            p += 1
+            continue
+        size = 0
+        while size < part.most and p + size < end and is_digit(p[size]):
+            size += 1
+        if size < part.least:
+            return False
+        number = number_of(p, size)
+        p += size
+        if part.token == FRACTION:
+            number *= power_of_ten(6 - size)
+        clock.parts[part.token] = number
+    return p == end
+
+
+cdef inline int days_from(int year, int month, int day) noexcept nogil:
+    """A date as days since 1970; the smallest number of all if there is no such day."""
+    cdef int last = 31
+    if month == 2:
+        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    elif month == 4 or month == 6 or month == 9 or month == 11:
+        last = 30
+    if year < 1 or not 1 <= month <= 12 or not 1 <= day <= last:
+        return -2147483648
+    if month < 3:
+        year -= 1
+        month += 12
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+
+
+cdef inline bint moment_of(Clock* clock, int offset, int64_t* micros) noexcept nogil:
+    """Microseconds since 1970, of what states no offset, with this one, in minutes; False if there is no such time."""
+    cdef int* parts = clock.parts
+    cdef int days = days_from(parts[YEAR], parts[MONTH], parts[DAY])
+    if not 1000 <= parts[YEAR] <= 9000 or days == -2147483648:
+        return False
+    if not 0 <= parts[HOUR] <= 23 or not 0 <= parts[MINUTE] <= 59 or not 0 <= parts[SECOND] <= 59:
+        return False
+    if clock.has_offset:
+        offset = clock.offset
+    micros[0] = (<int64_t>days * SECONDS_A_DAY + parts[HOUR] * 3600 + (parts[MINUTE] - offset) * 60 + parts[SECOND]) * 1_000_000
+    micros[0] += parts[FRACTION]
+    return True
