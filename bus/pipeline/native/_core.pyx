@@ -37,7 +37,7 @@ cdef enum Role:
     OP, BEFORE, AFTER, OTHER
 
 cdef enum Operation:
-    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, INTEGER, DECIMAL, REAL, MOMENT, DIGITS, RESCALE, CALL
+    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, INTEGER, DECIMAL, REAL, MOMENT, DIGITS, RESCALE, ZONED, CALL
 
 cdef enum Check:
     NO_CHECK, CITIZEN_ID, CREDIT_CODE
@@ -49,7 +49,8 @@ _KINDS = {
 _ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
 _OPERATIONS = {
     "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "integer": INTEGER,
-    "decimal": DECIMAL, "real": REAL, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "call": CALL,
+    "decimal": DECIMAL, "real": REAL, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "zoned": ZONED,
+    "call": CALL,
 }
 _TOKENS = {
     "": LITERAL, "year": YEAR, "month": MONTH, "day": DAY, "hour": HOUR, "minute": MINUTE, "second": SECOND,
@@ -894,6 +895,8 @@ cdef class Interpreter:
             return self._write_digits(made, slot.number)
         if made.operation == RESCALE:
             return self._rescale(i, made, slot)
+        if made.operation == ZONED:
+            return self._write_number(made, slot.number - <int64_t>made.offset * 60_000_000 // made.unit)
         return self._parse(i, made, slot)
 
     cdef bint _reserve(self, int64_t more) except -1:
@@ -1015,9 +1018,7 @@ cdef class Interpreter:
         if made.operation == MOMENT:
             if not self._is_moment(made, begin, end, &number):
                 return self._call(i)
-            self._write(made.present, made.present_size)
-            self._used = write_number(self._out + self._used, number) - self._out
-            return True
+            return self._write_number(made, number)
         if made.operation == REAL:
             if not self._is_real(made, begin, end, &real):
                 return self._call(i)
@@ -1031,9 +1032,7 @@ cdef class Interpreter:
             return self._write_decimal(i, made, digits.number, digits.whole, digits.places)
         if digits.has_point or not made.least <= digits.number <= made.most:
             return self._call(i)
-        self._write(made.present, made.present_size)
-        self._used = write_number(self._out + self._used, digits.number) - self._out
-        return True
+        return self._write_number(made, digits.number)
 
     cdef bint _is_moment(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
         cdef Clock clock
@@ -1078,6 +1077,12 @@ cdef class Interpreter:
             return False
         text[size] = 0
         real[0] = PyOS_string_to_double(text, NULL, NULL)
+        return True
+
+    cdef bint _write_number(self, Instruction* made, int64_t number) except -1:
+        self._write(made.present, made.present_size)
+        self._reserve(10)
+        self._used = write_number(self._out + self._used, number) - self._out
         return True
 
     cdef bint _write_digits(self, Instruction* made, int64_t number) except -1:

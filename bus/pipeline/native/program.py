@@ -69,7 +69,8 @@ class Instruction:
 
     Attributes:
         operation: constant, copy, clean (a text through steps and checks), mask, pseudonym; integer, decimal, real,
-            moment (out of a text); digits (a number as a text), rescale (a number or a decimal as a decimal); or call.
+            moment (out of a text); digits (a number as a text), rescale (a number or a decimal as a decimal), zoned (a
+            local time as a moment); or call.
         slots: its source fields, by their places in the row.
         present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
         absent: the whole field where the source has no value; None if the record is then rejected.
@@ -91,7 +92,7 @@ class Instruction:
         source_scale, source_precision: of a decimal that is read; precision 0 for a number.
         scale, whole: of one that is written, the digits after its point, and before it at most.
         forms: of a moment in a text; none for ISO 8601.
-        offset: of one that states none, minutes.
+        offset: of one that states none, or of a local time, minutes.
         unit: microseconds of its number.
     """
 
@@ -365,7 +366,7 @@ def _instruction(
         "target_null_at": null_at,
         "rank": list(mapping.spec.fields).index(name),
         "call": _call(rule.sources, source, make, write),
-        "memo": bool(rule.codes or rule.date) or _repeats(source, rule),
+        "memo": bool(rule.codes or rule.date) or target.name == "enum" or _repeats(source, rule),
     }
     if len(rule.sources) > 1 or rule.split is not None:
         return Instruction("call", **common)
@@ -381,6 +382,8 @@ def _operation(
     if _is_copy(rule, source, written, source_type, target):
         least, most = _bounds(written)
         return {"operation": "copy", "least": least, "most": most}
+    if rule.timestamp is not None and source_type.name == "local-timestamp":
+        return _zoned(rule.timestamp, source, written)
     if not _is_tidy(rule, node(source)):
         return _rescaling(rule, source, written)
     if rule.timestamp is not None:
@@ -393,7 +396,7 @@ def _operation(
 
 
 def _repeats(source: _Source, rule: FieldRule) -> bool:
-    return all(source.types[name].name in {"enum", "boolean"} for name in rule.sources)
+    return all(source.types[name].name in {"enum", "boolean", "date"} for name in rule.sources)
 
 
 def _absent(name: str, rule: FieldRule, target: AvroType, write: Callable[[Any], bytes]) -> bytes | None:
@@ -477,6 +480,13 @@ def _moment(rule: Timestamp, written: Any) -> dict[str, Any] | None:
     if forms is None or unit is None:
         return None
     return {"operation": "moment", "forms": forms, "offset": _minutes(rule.timezone), "unit": unit}
+
+
+def _zoned(rule: Timestamp, source: Any, written: Any) -> dict[str, Any] | None:
+    (_, local), (_, logical) = _encoding(source), _encoding(written)
+    if logical not in _UNITS or local != f"local-{logical}":
+        return None
+    return {"operation": "zoned", "offset": _minutes(rule.timezone), "unit": _UNITS[logical]}
 
 
 def _number(rule: Number, written: Any, target: AvroType) -> dict[str, Any] | None:
