@@ -19,7 +19,7 @@ from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little
 from bus.pipeline.native.parsing cimport (
     DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Digits, Part, days_from, digits_of,
-    is_digit, moment_of, number_of, power_of_ten, read_digits, read_form, read_iso,
+    integer_of, is_digit, moment_of, number_of, power_of_ten, read_digits, read_form, read_iso,
 )
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
@@ -1097,13 +1097,11 @@ cdef class Interpreter:
     cdef bint _rescale(self, int i, Instruction* made, Slot* slot) except -1:
         """A number, or a decimal, as a decimal with as many places after the point, or more."""
         cdef int64_t number = slot.number
-        cdef int digits, place
+        cdef int digits
         if made.source_precision:
             if not 0 < slot.size <= 8:
                 return self._call(i)
-            number = -1 if slot.text[0] & 0x80 else 0
-            for place in range(slot.size):
-                number = <int64_t>(<uint64_t>number << 8 | slot.text[place])
+            number = integer_of(slot.text, slot.size)
             if digits_of(number) > made.source_precision:
                 return self._call(i)
         digits = digits_of(number)

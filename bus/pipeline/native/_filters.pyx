@@ -12,9 +12,10 @@ from libc.stdlib cimport calloc, free, qsort
 from libc.string cimport memcmp, memcpy
 
 from bus.kafka.native._batches cimport Bytes, read_number
+from bus.pipeline.native.parsing cimport digits_of, integer_of
 
 cdef enum Kind:
-    TEXT, NUMBER, ENUM, BOOLEAN, FLOAT, DOUBLE
+    TEXT, NUMBER, ENUM, BOOLEAN, DECIMAL, FLOAT, DOUBLE
 
 cdef enum Operation:
     IN, PREFIX, RANGE, ALL, ANY, NOT
@@ -24,7 +25,10 @@ cdef enum:
     MOST_REMEMBERED = 65_000 # contents, of MOST_BYTES with what became of them: 30 MB
     MOST_BYTES = 256
 
-_KINDS = {"text": TEXT, "number": NUMBER, "enum": ENUM, "boolean": BOOLEAN, "float": FLOAT, "double": DOUBLE}
+_KINDS = {
+    "text": TEXT, "number": NUMBER, "enum": ENUM, "boolean": BOOLEAN, "decimal": DECIMAL, "float": FLOAT,
+    "double": DOUBLE,
+}
 _OPERATIONS = {"in": IN, "prefix": PREFIX, "range": RANGE, "all": ALL, "any": ANY, "not": NOT}
 
 cdef struct Value:
@@ -36,6 +40,7 @@ cdef struct Value:
 cdef struct Field:
     int kind
     int null_at          # the branch that is null, of a union of null and this; -1 without a union
+    int digits           # of a decimal, at most
 
 cdef struct Test:
     int operation
@@ -138,7 +143,7 @@ cdef class Filters:
         self._candidates = <Candidate*>room(len(lists.candidates), sizeof(Candidate))
         self._found = <int*>room(len(lists.candidates), sizeof(int))
         for i, field in enumerate(program.fields):
-            self._fields[i].kind, self._fields[i].null_at = _KINDS[field.kind], field.null_at
+            self._fields[i] = Field(_KINDS[field.kind], field.null_at, field.digits)
         for i, value in enumerate(lists.values):
             self._put_value(i, value)
         for i, (operation, place, first, count, has_low, has_high) in enumerate(lists.tests):
@@ -248,7 +253,17 @@ cdef class Filters:
                         return False
                     value.text = p
                     p += value.number
+                elif field.kind == DECIMAL:
+                    size = <int>value.number
+                    if not 0 < value.number <= min(8, end - p) or not self._is_decimal(value, p, size, field.digits):
+                        return False
+                    p += size
         return p == end
+
+    cdef bint _is_decimal(self, Value* value, Bytes p, int size, int digits) noexcept nogil:
+        """Read a decimal without its point; False for one of more digits, which the reference rounds."""
+        value.number = integer_of(p, size)
+        return digits_of(value.number) <= digits
 
     cdef int _find(self) noexcept nogil:
         """How many hold; their positions stand in `_found`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.read import LOGICAL_READERS
@@ -13,14 +16,15 @@ from bus.pipeline.native.nodes import LONG, NotNativeError, inlined, node, only_
 from bus.pipeline.writer_schema import parsed_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bus.catalogue.avro_type import AvroType
     from bus.catalogue.predicate import Predicate
     from bus.pipeline.predicate_index import PredicateIndex
 
 Value = int | float | bytes
-"""A number as it is written (a date in days), a boolean or an enum's symbol as 0, 1, …; a real; a text in UTF-8."""
+"""A number as it is written (a date in days, a decimal without its point), a boolean or an enum's symbol as 0, 1, …; a
+real; a text in UTF-8."""
 
 _KINDS: Final = {
     "string": "text",
@@ -28,6 +32,7 @@ _KINDS: Final = {
     "boolean": "boolean",
     "float": "float",
     "double": "double",
+    "decimal": "decimal",
     **dict.fromkeys(("int", "long", "date", "time", "timestamp", "local-timestamp"), "number"),
 }
 _DEEPEST: Final = 64
@@ -39,12 +44,14 @@ class Field:
     """How a field is read.
 
     Attributes:
-        kind: text, number, enum, boolean, float or double.
+        kind: text, number, enum, boolean, float, double or decimal.
         null_at: the branch that is null, of a union of null and this; -1 without a union.
+        digits: of a decimal, at most; what has more is left to the reference.
     """
 
     kind: str
     null_at: int
+    digits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,10 @@ class _Compiler:
         written, wanted = self._written[name], self._types[name]
         if (written.name, written.symbols) != (wanted.name, wanted.symbols) or written.name not in _KINDS:
             raise NotNativeError(f"a predicate over a field of type {written.name}")
-        return Field(_KINDS[written.name], node(self._declared[name]).null_at)
+        read = node(self._declared[name])
+        if written.name == "decimal" and read.kind != "bytes":
+            raise NotNativeError("a predicate over a decimal of fixed size")
+        return Field(_KINDS[written.name], read.null_at, written.precision)
 
     def filed(self, filing: _Filing, index: PredicateIndex) -> Filed:
         """A field's part of the index."""
@@ -199,20 +209,32 @@ class _Compiler:
         if predicate.prefix is not None:
             return Test("prefix", place, (predicate.prefix.encode(),))
         if predicate.range is not None:
-            ends = predicate.range.low, predicate.range.high
-            values = tuple(self._value(name, literal(end, self._types[name])) for end in ends if end is not None)
-            return Test("range", place, values, has_low=ends[0] is not None, has_high=ends[1] is not None)
+            ends = (predicate.range.low, math.ceil), (predicate.range.high, math.floor)
+            given_ends = [(literal(end, self._types[name]), towards) for end, towards in ends if end is not None]
+            values = tuple(self._value(name, end, towards) for end, towards in given_ends)
+            return Test("range", place, values, has_low=ends[0][0] is not None, has_high=ends[1][0] is not None)
         given = (predicate.eq,) if predicate.values is None else predicate.values
         wanted = {self._value(name, literal(value, self._types[name])) for value in given}
         return Test("in", place, tuple(sorted(wanted)))
 
-    def _value(self, name: str, value: Any) -> Value:
-        """A value as fastavro decodes it, as it is compared."""
+    def _value(self, name: str, value: Any, towards: Callable[[Fraction], int] | None = None) -> Value:
+        """A value as fastavro decodes it, as it is compared.
+
+        Args:
+            name: of the field.
+            value: of it.
+            towards: of a decimal with more places than the field's, the one beside it that stands for it.
+        """
         declared = self._declared[name]
         if isinstance(declared, list):
             declared = next(branch for branch in declared if branch != "null")
         logical = f"{declared['type']}-{declared.get('logicalType')}"
-        if logical in LOGICAL_WRITERS:
+        if isinstance(value, Decimal):
+            exact = Fraction(value) * 10 ** declared.get("scale", 0)
+            if towards is None and exact.denominator != 1:
+                raise NotNativeError("a decimal with more places than its field's")
+            value = towards(exact) if towards else int(exact)
+        elif logical in LOGICAL_WRITERS:
             written = LOGICAL_WRITERS[logical](value, declared)
             if LOGICAL_READERS[logical](written, declared) != value:
                 raise NotNativeError(f"a value that {logical} does not have")

@@ -76,11 +76,21 @@ cdef inline int64_t power_of_ten(int exponent) noexcept nogil:
 
 cdef inline int digits_of(int64_t number) noexcept nogil:
     """How many decimal digits; one for 0."""
+    cdef uint64_t left = 0 - <uint64_t>number if number < 0 else <uint64_t>number
     cdef int count = 1
-    while number > 9 or number < -9:
-        number //= 10
+    while left > 9:
+        left //= 10
         count += 1
     return count
+
+
+cdef inline int64_t integer_of(const uint8_t* p, int64_t size) noexcept nogil:
+    """Of one to eight bytes, the highest first, in two's complement."""
+    cdef uint64_t number = <uint64_t>-1 if p[0] & 0x80 else 0
+    cdef int64_t place
+    for place in range(size):
+        number = number << 8 | p[place]
+    return <int64_t>number
 
 
 cdef inline int number_of(const uint8_t* p, int size) noexcept nogil:

@@ -96,15 +96,15 @@ def test_a_view_is_told_by_validate_too(folder: Folder, bus: Bus) -> None:
 
 
 def test_a_filter_that_only_the_reference_can_try_is_told(folder: Folder) -> None:
-    cents = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
-    folder.add_field(AVSC, "income", ["null", cents])
-    folder.replace(PERSON, "  fields:\n", "  fields:\n    income: {grade: 1, authority: gongan}\n")
+    folder.add_field(AVSC, "record", ["null", {"type": "string", "logicalType": "uuid"}])
+    folder.replace(PERSON, "  fields:\n", "  fields:\n    record: {grade: 1, authority: gongan}\n")
     assert plan(folder.load(), ClusterState()).by_reference == ()
 
-    folder.replace(PORTAL, "  masks:", "  filter: {field: income, range: {from: '100.00'}}\n  masks:")
+    one = "12345678-1234-5678-1234-567812345678"
+    folder.replace(PORTAL, "  masks:", f"  filter: {{field: record, eq: {one}}}\n  masks:")
     [note] = plan(folder.load(), ClusterState()).by_reference
     assert (note.kind, note.name, note.reason) == (
         "view",
         "portal-person.v1",
-        "a predicate over a field of type decimal",
+        "a predicate over a field of type uuid",
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = needs_native
 
 CENTS = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+SIXTEEN_CENTS = CENTS | {"type": "fixed", "name": "c.Cents", "size": 16}
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 
 
@@ -66,7 +67,8 @@ def test_what_filters_read_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("wanted", "written", "least", "below", "passing", "reason"),
     [
-        (CENTS, CENTS, "1.50", Decimal("1.49"), Decimal("1.50"), "a field of type decimal"),
+        (CENTS, CENTS, "1.499", Decimal("1.49"), Decimal("1.50"), ""),
+        (SIXTEEN_CENTS, SIXTEEN_CENTS, "1.50", Decimal("1.49"), Decimal("1.50"), "a decimal of fixed size"),
         ("long", "int", 5, 4, 5, "a field of type int"),
         (MILLIS, MILLIS, "1970-01-01T00:00:00.0005Z", 0, 1, "timestamp-millis does not have"),
         ("double", "double", -(2**70), -math.inf, 0.0, ""),
