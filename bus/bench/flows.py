@@ -93,6 +93,19 @@ def nested() -> Flow:
     )
 
 
+def texts() -> Flow:
+    """The light mapping, and five numbers and times that the source has as texts."""
+    name = Name("texts")
+    return Flow(
+        "normalise, numbers and times in texts",
+        name.dataset,
+        name.entity,
+        shapes.TEXTS_ROW,
+        lambda count: shapes.texts(_light(count)),
+        shapes.with_texts(copies.dataset_entity_mapping(name)),
+    )
+
+
 def lz4() -> Flow:
     """The light mapping, its input and output compressed."""
     return _copy("normalise, lz4 in and out", "lz4", _light, compression="lz4")

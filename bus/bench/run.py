@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 GROUPS: Final = {
     "throughput": ("codec", "copy", "by-hand", "light", "demo"),
-    "shapes": ("rejects", "wide", "nested", "lz4"),
+    "shapes": ("rejects", "wide", "nested", "texts", "lz4"),
     "views": ("district-backlog", "district-latency"),
 }
 """Names for several scenarios at once."""
 
 ALONE: Final = (
-    *("codec", "copy", "by-hand", "light", "demo", "rejects", "wide", "nested", "lz4", "one-view", "district-backlog"),
-    *("latency", "district-latency", "dumps", "unmatched", "quiet"),
+    *("codec", "copy", "by-hand", "light", "demo", "rejects", "wide", "nested", "texts", "lz4", "one-view"),
+    *("district-backlog", "latency", "district-latency", "dumps", "unmatched", "quiet"),
 )
 NAMES: Final = (*GROUPS, *ALONE)
 SHAPES: Final[dict[str, Callable[[], Flow]]] = {
@@ -42,6 +42,7 @@ SHAPES: Final[dict[str, Callable[[], Flow]]] = {
     "rejects": flows.rejects,
     "wide": flows.wide,
     "nested": flows.nested,
+    "texts": flows.texts,
     "lz4": flows.lz4,
     "one-view": flows.one_view,
 }

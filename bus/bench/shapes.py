@@ -1,4 +1,4 @@
-"""Rows of other shapes than the light mapping's nine fields: one of 120 fields, and one with records inside."""
+"""Rows of other shapes than the light mapping's nine: of 120 fields, with records inside, with numbers in texts."""
 
 from __future__ import annotations
 
@@ -64,17 +64,23 @@ def _value(field: int, number: int) -> Any:
 
 def widen(resources: list[Resource]) -> list[Resource]:
     """The resources, with all 120 fields in the entity and in the mapping."""
-    return [_wide(each) for each in resources]
+    targets = {_field(number): _target(number) for number in range(_COPIED.stop)}
+    return _extended(resources, targets, {_field(number): _rule(number) for number in range(_COPIED.stop)})
 
 
-def _wide(resource: Resource) -> Resource:
-    spec, numbers = dict(resource["spec"]), range(_COPIED.stop)
+def _extended(resources: list[Resource], targets: dict[str, Any], rules: dict[str, Any]) -> list[Resource]:
+    """The resources, with more fields in the entity and in the mapping."""
+    return [_longer(each, targets, rules) for each in resources]
+
+
+def _longer(resource: Resource, targets: dict[str, Any], rules: dict[str, Any]) -> Resource:
+    spec = dict(resource["spec"])
     if resource["kind"] == "Entity":
-        more = [{"name": _field(number), "type": _nullable(_target(number)), "default": None} for number in numbers]
+        more = [{"name": name, "type": _nullable(target), "default": None} for name, target in targets.items()]
         spec["schema"] = spec["schema"] | {"fields": [*spec["schema"]["fields"], *more]}
-        spec["fields"] = spec["fields"] | {_field(number): {"grade": 1, "authority": "bench"} for number in numbers}
+        spec["fields"] = spec["fields"] | {name: {"grade": 1, "authority": "bench"} for name in targets}
     elif resource["kind"] == "Mapping":
-        spec["fields"] = spec["fields"] | {_field(number): _rule(number) for number in numbers}
+        spec["fields"] = spec["fields"] | rules
     return resource | {"spec": spec}
 
 
@@ -122,4 +128,38 @@ def nested(changes: Changes) -> Changes:
         row["dz"] = {"jd": f"人民路{number % 997}号", "wd": 31.3, "bq": {"网格": f"{number % 89}", "社区": "学士街"}}
         row["jtcy"] = [{"xm": f"成员{each}", "gx": "子女", "csrq": "20010101"} for each in range(number % 5)]
         row["cym"] = [f"曾用名{each}" for each in range(number % 3)]
+        yield key, event
+
+
+_TEXTS: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
+    "rks": ("long", {"number": {"type": "integer", "thousands": ","}}),
+    "nsr": (
+        {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2},
+        {"number": {"type": "decimal", "thousands": ","}},
+    ),
+    "mj": ("double", {"number": {"type": "float"}}),
+    "djsj": ({"type": "long", "logicalType": "timestamp-micros"}, {"timestamp": {}}),
+    "bgsj": ({"type": "long", "logicalType": "timestamp-micros"}, {"timestamp": {"formats": ["YYYYMMDDhhmmss"]}}),
+}
+"""A dump's columns: people, a yearly income, an area, registered and changed at; what each becomes, and how."""
+
+TEXTS_ROW: Final = _row_with([{"name": name, "type": _nullable("string"), "default": None} for name in _TEXTS])
+
+
+def with_texts(resources: list[Resource]) -> list[Resource]:
+    """The resources, with numbers and times that the source has as texts."""
+    rules = {name: {"from": name, "steps": ["trim"], **rule} for name, (_, rule) in _TEXTS.items()}
+    return _extended(resources, {name: target for name, (target, _) in _TEXTS.items()}, rules)
+
+
+def texts(changes: Changes) -> Changes:
+    """The changes, with numbers and times as a CSV dump has them."""
+    for number, (key, event) in enumerate(changes):
+        row = event["after"] or event["before"]
+        clock = f"{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}"
+        row["rks"] = f"{number % 90_000:,}"
+        row["nsr"] = f"{number * 97 % 9_000_000 / 100:,.2f} "
+        row["mj"] = f"{number % 4_999 / 8:.3f}"
+        row["djsj"] = f"20{number % 26:02}-{number % 12 + 1:02}-{number % 28 + 1:02} {clock}"
+        row["bgsj"] = f"2026{number % 12 + 1:02}{number % 28 + 1:02}{clock.replace(':', '')}"
         yield key, event

@@ -68,8 +68,8 @@ def _makeable(context: click.Context, option: click.Parameter, folder: Path | No
     multiple=True,
     type=Scenario(),
     help="Measure only that; may be given several times. Groups: throughput, shapes, views. Alone: codec, copy,"
-    " by-hand, light, demo, rejects, wide, nested, lz4, one-view, district-backlog, latency, district-latency, dumps,"
-    " unmatched, quiet.",
+    " by-hand, light, demo, rejects, wide, nested, texts, lz4, one-view, district-backlog, latency, district-latency,"
+    " dumps, unmatched, quiet.",
 )
 @click.option(
     "--datasets", default=1000, show_default=True, type=click.IntRange(1), help="Quiet ones; 0.5 GB of topics."

@@ -53,6 +53,7 @@ def test_every_scenario_comes_to_its_end_and_tells_its_figures(tmp_path: Path) -
         "normalise, 5% rejects",
         "normalise, 120 fields",
         "normalise, nested rows",
+        "normalise, numbers and times in texts",
         "normalise, lz4 in and out",
         "normalise + 1 view",
         "normalise + 3 district views",

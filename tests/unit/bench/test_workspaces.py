@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
+from decimal import Decimal
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,7 @@ FLOWS = [
     flows.rejects(),
     flows.wide(),
     flows.nested(),
+    flows.texts(),
     flows.lz4(),
     flows.one_view(),
     flows.district_views(7),
@@ -88,6 +91,14 @@ def test_a_wide_record_has_120_fields_and_none_of_them_is_empty(made: Workspace)
 
     assert len(record) == 120
     assert [name for name, value in record.items() if value is None] == []
+
+
+def test_numbers_and_times_in_texts_are_read_and_none_of_them_is_empty(made: Workspace) -> None:
+    record = next(each for each in mapped(made, flows.texts(), 10) if isinstance(each, dict))
+
+    assert [name for name, value in record.items() if value is None] == []
+    assert (record["rks"], record["nsr"], record["mj"]) == (0, Decimal("0.00"), 0.0)
+    assert record["djsj"] == dt.datetime(2000, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=8)))
 
 
 @pytest.mark.parametrize(("flow", "taken"), [(flows.district_views(7), 1), (flows.unmatched_views(12), 0)])
