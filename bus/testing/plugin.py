@@ -73,7 +73,8 @@ def postgres_database(postgres_server: PostgresServer) -> Iterator[dict[str, Any
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     yield postgres_server.parameters(name)
     with psycopg.connect(**postgres_server.parameters(), autocommit=True) as connection:
-        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        ended = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s"  # and waited for
+        connection.execute(ended, (name,))
         dropped = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s"
         connection.execute(dropped, (name,))
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

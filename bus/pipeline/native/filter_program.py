@@ -35,6 +35,7 @@ _KINDS: Final = {
     "decimal": "decimal",
     **dict.fromkeys(("int", "long", "date", "time", "timestamp", "local-timestamp"), "number"),
 }
+_MOST_PLACES: Final = 100
 _DEEPEST: Final = 64
 """Predicates within predicates; what goes deeper is left to the reference, so that none can exhaust the stack."""
 
@@ -230,10 +231,7 @@ class _Compiler:
             declared = next(branch for branch in declared if branch != "null")
         logical = f"{declared['type']}-{declared.get('logicalType')}"
         if isinstance(value, Decimal):
-            exact = Fraction(value) * 10 ** declared.get("scale", 0)
-            if towards is None and exact.denominator != 1:
-                raise NotNativeError("a decimal with more places than its field's")
-            value = towards(exact) if towards else int(exact)
+            value = _unscaled(value, declared.get("scale", 0), towards)
         elif logical in LOGICAL_WRITERS:
             written = LOGICAL_WRITERS[logical](value, declared)
             if LOGICAL_READERS[logical](written, declared) != value:
@@ -248,3 +246,16 @@ class _Compiler:
         if not LONG[0] <= value <= LONG[1]:
             raise NotNativeError("a number of more than 64 bits")
         return int(value)
+
+
+def _unscaled(value: Decimal, scale: int, towards: Callable[[Fraction], int] | None) -> int:
+    """A decimal without its point; see `_Compiler._value`."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _MOST_PLACES:  # written out it would fill the memory
+        raise NotNativeError("a decimal of very many places")
+    exact = Fraction(value) * 10**scale
+    if towards is not None:
+        return towards(exact)
+    if exact.denominator != 1:
+        raise NotNativeError("a decimal with more places than its field's")
+    return int(exact)

@@ -68,6 +68,8 @@ def test_what_filters_read_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> No
     ("wanted", "written", "least", "below", "passing", "reason"),
     [
         (CENTS, CENTS, "1.499", Decimal("1.49"), Decimal("1.50"), ""),
+        (CENTS, CENTS, "1e-999999999", Decimal(0), Decimal("0.01"), "a decimal of very many places"),
+        (CENTS, CENTS, "1e999999999", Decimal("9999999.99"), None, "a decimal of very many places"),
         (SIXTEEN_CENTS, SIXTEEN_CENTS, "1.50", Decimal("1.49"), Decimal("1.50"), "a decimal of fixed size"),
         ("long", "int", 5, 4, 5, "a field of type int"),
         (MILLIS, MILLIS, "1970-01-01T00:00:00.0005Z", 0, 1, "timestamp-millis does not have"),
