@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import math
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_SURE_DIGITS: Final = 15
+_FORMS: Final = {
+    "timestamp": "ISO 8601 with its offset, as 2026-01-31T08:00:00+08:00",
+    "uuid": "32 hexadecimal digits",
+}
 _LOGICAL: Final = {
     "date": "date",
     "time-millis": "time",
@@ -101,11 +107,36 @@ def literal(value: Any, declared: AvroType) -> Any:
             raise ValueError(f"expected {declared.name}, found {type(value).__name__}" + _quotes(declared.name, value))
         if declared.name == "enum" and value not in declared.symbols:
             raise ValueError(f"not one of the enum's symbols {', '.join(declared.symbols)}")
-        return float(value) if python == (int, float) else value
+        return _real(value) if python == (int, float) else value
+    if declared.name == "decimal":
+        return _decimal(value)
     try:
         return _parse(str(value), declared.name)
-    except (ValueError, decimal.InvalidOperation):
-        raise ValueError(f"expected {declared.name} (ISO 8601 for dates and times)") from None
+    except (ValueError, OverflowError):  # the years are 1 to 9999, in UTC too
+        raise ValueError(f"expected {declared.name} ({_FORMS.get(declared.name, 'ISO 8601')})") from None
+
+
+def _real(value: float) -> float:
+    try:
+        made = float(value)
+    except OverflowError:
+        raise ValueError("too large a number") from None
+    if math.isnan(made):
+        raise ValueError("not a number")
+    return made
+
+
+def _decimal(value: Any) -> decimal.Decimal:
+    """Of an unquoted number YAML makes a binary one, which has fifteen digits for sure."""
+    try:
+        made = decimal.Decimal(str(value))
+    except decimal.InvalidOperation:
+        raise ValueError("expected decimal") from None
+    if not made.is_finite():
+        raise ValueError("not a number")
+    if isinstance(value, float) and len(made.as_tuple().digits) > _SURE_DIGITS:
+        raise ValueError("a number of more than fifteen digits: put it in quotes")
+    return made
 
 
 def _quotes(name: str, value: Any) -> str:
@@ -123,7 +154,6 @@ def _parse(text: str, name: str) -> Any:
         "time": dt.time.fromisoformat,
         "local-timestamp": dt.datetime.fromisoformat,
         "uuid": uuid.UUID,
-        "decimal": decimal.Decimal,
     }[name](text)
 
 

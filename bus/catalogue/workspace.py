@@ -151,6 +151,12 @@ def _workspace_name(folder: Path) -> str:
     documents, findings = read_documents(file, shown_path(file))
     value: Any = documents[0].value if documents else None
     name: Any = None
+    if len(documents) > 1:
+        raise NotAWorkspaceError(
+            f"{FILE} holds more than the Workspace",
+            where=documents[1].where(),
+            fix="move what stands behind it to a file of its own, for instance resources.yaml",
+        )
     if isinstance(value, dict) and value.get("kind") == "Workspace" and isinstance(value.get("metadata"), dict):
         name = value["metadata"].get("name")
     if findings or not isinstance(name, str) or not name:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from bus.errors import BrokerUnavailableError, FencedError, LostPositionError
+from bus.errors import BrokerUnavailableError, BusError, FencedError, LostPositionError
 from bus.kafka import clients
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ class LaneKeeper:
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)
             except Exception as error:  # noqa: BLE001  a fault of ours; the lane must neither end unseen nor skip records
                 self.failures[lane] = type(error).__name__
-                _log.error("lane FAILED", lane=lane, error=type(error).__name__, stack=_places(error))
+                where = error.where if isinstance(error, BusError) else ""
+                _log.error("lane FAILED", lane=lane, error=type(error).__name__, where=where, stack=_places(error))
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)
 
 

@@ -24,6 +24,7 @@ from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.program import compile_fields_program
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output, keys
+from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -565,6 +566,17 @@ class PartitionRouter:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
         return [*outputs, *self._settle(changes)]
 
+    def placed(self, error: BadRecordError, records: Sequence[InputRecord]) -> BadRecordError:
+        """The error, with the place of the first of these records that does not decode."""
+        for record in records:
+            try:
+                if record.value is not None:
+                    self._entity.decoders.decode(wire.schema_id(record.value), record.value)
+            except (BadRecordError, wire.BadFrameError) as found:
+                where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+                return BadRecordError(found.detail, where=where)
+        return error
+
     def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
         views = self._live
         for place, record in enumerate(records):
@@ -691,10 +703,15 @@ class Route:
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand yet.
+            BadRecordError: as `PartitionRouter.live`; says which record it is.
         """
         if not records:
             return []
-        return self._routers[records[0].topic, records[0].partition].live(records)
+        router = self._routers[records[0].topic, records[0].partition]
+        try:
+            return router.live(records)
+        except BadRecordError as error:
+            raise router.placed(error, records) from None
 
     def fitting(self, records: Sequence[InputRecord], most: int) -> int:
         """How many records, from the first on, write to so many topics at most; one at least.

@@ -28,6 +28,8 @@ _INTEGERS: Final = frozenset({"int", "long"})
 _REALS: Final = frozenset({"float", "double"})
 _OPAQUE: Final = frozenset({"bytes", "boolean", "date", "time", "timestamp", "local-timestamp", "uuid", "string"})
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
+_GROUPS: Final = r"[+-]?[0-9]{{1,3}}(?:{0}[0-9]{{3}})+(?![0-9])[^{0}]*"
+"""Of a number with signs for thousands: three digits stand behind each. `1,5` is no 15."""
 
 
 def copy(field: str, source: AvroType, target: AvroType) -> Conversion | None:
@@ -110,21 +112,35 @@ def moments(field: str, rule: Timestamp) -> Conversion:
     zone = _zone(rule.timezone)
     parse = moment_parser(rule.formats) if rule.formats else dt.datetime.fromisoformat
     reject = Reject("timestamp", field, f"is no time in any of the forms {', '.join(rule.formats) or 'ISO 8601'}")
+    in_utc = _in_utc(field)
 
     def convert(text: str) -> dt.datetime:
         try:
             moment = parse(text)
         except ValueError:
             raise RejectedError(reject) from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
 
     return convert
 
 
-def in_zone(rule: Timestamp) -> Conversion:
+def in_zone(field: str, rule: Timestamp) -> Conversion:
     """A local time as a moment in the rule's zone."""
-    zone = _zone(rule.timezone)
-    return lambda value: value.replace(tzinfo=zone)
+    zone, in_utc = _zone(rule.timezone), _in_utc(field)
+    return lambda value: in_utc(value.replace(tzinfo=zone))
+
+
+def _in_utc(field: str) -> Callable[[dt.datetime], dt.datetime]:
+    """A moment in UTC. Avro can write one before the year 1 or after 9999, and no reader in Python can read it."""
+    reject = Reject("timestamp", field, "is not within the years 1 to 9999 in UTC")
+
+    def convert(moment: dt.datetime) -> dt.datetime:
+        try:
+            return moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise RejectedError(reject) from None
+
+    return convert
 
 
 def _zone(offset: str) -> dt.timezone:
@@ -138,9 +154,12 @@ def numbers(field: str, rule: Number, target: AvroType) -> Conversion:
     make: Callable[[str], Any] = {"integer": int, "decimal": Decimal, "float": float}[rule.type]
     fits = {"integer": _integer_range, "decimal": _decimal_range}.get(rule.type)
     check = fits(field, target) if fits else None
+    grouped = re.compile(_GROUPS.format(re.escape(rule.thousands)), re.DOTALL).fullmatch if rule.thousands else None
 
     def convert(text: str) -> Any:
-        if rule.thousands:
+        if grouped is not None and rule.thousands in text:
+            if grouped(text) is None:
+                raise RejectedError(reject)
             text = text.replace(rule.thousands, "")
         if rule.decimal != ".":
             text = text.replace(rule.decimal, ".")

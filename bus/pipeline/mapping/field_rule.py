@@ -162,7 +162,7 @@ def _conversion(
 def _typed(field: str, rule: FieldRule, source: AvroType, target: AvroType) -> Conversion | None:
     """A value that is not a text and does not become one: its text rules do not concern it."""
     if rule.timestamp is not None and source.name == "local-timestamp":
-        return conversion.in_zone(rule.timestamp)
+        return conversion.in_zone(field, rule.timestamp)
     return conversion.copy(field, source, target)
 
 

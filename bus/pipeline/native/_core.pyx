@@ -18,7 +18,8 @@ from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_numb
 from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little
 from bus.pipeline.native.parsing cimport (
-    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Digits, Part, days_from, digits_of,
+    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Digits, Groups, Part, begins_group,
+    days_from, digits_of, ends_group,
     integer_of, is_digit, moment_of, number_of, power_of_ten, read_digits, read_form, read_iso,
 )
 
@@ -876,6 +877,7 @@ cdef class Interpreter:
         """Write a field of the output; False gives the record up."""
         cdef Instruction* made = &self._instructions[i]
         cdef Slot* slot
+        cdef int64_t number
         if made.operation == CONSTANT:
             return self._write(made.present, made.present_size)
         if made.operation == CALL:
@@ -896,7 +898,8 @@ cdef class Interpreter:
         if made.operation == RESCALE:
             return self._rescale(i, made, slot)
         if made.operation == ZONED:
-            return self._write_number(made, slot.number - <int64_t>made.offset * 60_000_000 // made.unit)
+            number = slot.number - <int64_t>made.offset * 60_000_000 // made.unit
+            return self._write_number(made, number) if made.least <= number <= made.most else False
         return self._parse(i, made, slot)
 
     cdef bint _reserve(self, int64_t more) except -1:
@@ -1055,25 +1058,29 @@ cdef class Interpreter:
         cdef int size = 0, before = 0, behind = 0
         cdef bint has_point = False
         cdef uint8_t c
+        cdef Groups groups = Groups(0, False)
         if end - begin > 60:
             return False
         while begin < end:
             c = begin[0]
             begin += 1
             if c == made.thousands:
+                if has_point or not begins_group(&groups):
+                    return False
                 continue
             if is_digit(c):
                 behind += has_point
                 before += not has_point
+                groups.since += not has_point
             elif c == made.point or c == 46:
-                if has_point or before == 0:
+                if has_point or before == 0 or not ends_group(&groups):
                     return False
                 has_point, c = True, 46
             elif (c != 43 and c != 45) or size > 0:
                 return False
             text[size] = <char>c
             size += 1
-        if not 0 < before <= 40 or behind > 40 or (has_point and behind == 0):
+        if not 0 < before <= 40 or behind > 40 or (has_point and behind == 0) or not ends_group(&groups):
             return False
         text[size] = 0
         real[0] = PyOS_string_to_double(text, NULL, NULL)

@@ -30,23 +30,45 @@ cdef inline bint is_digit(uint8_t c) noexcept nogil:
     return 48 <= c <= 57
 
 
+cdef struct Groups:        # digits between signs for thousands
+    int since              # digits since the last sign, or since the beginning
+    bint is_grouped
+
+
+cdef inline bint ends_group(Groups* groups) noexcept nogil:
+    """Whether a sign, a point or the end may stand here."""
+    return groups.since == 3 or not groups.is_grouped
+
+
+cdef inline bint begins_group(Groups* groups) noexcept nogil:
+    """Whether a sign may stand here; the next group begins behind it."""
+    if not 1 <= groups.since <= 3 or not ends_group(groups):
+        return False
+    groups.since = 0
+    groups.is_grouped = True
+    return True
+
+
 cdef inline bint read_digits(const uint8_t* p, const uint8_t* end, int thousands, int point, Digits* found) noexcept nogil:
     """A sign or none, digits, and perhaps a point with digits behind it; False for anything else, or for too many."""
     cdef uint64_t number = 0
     cdef int count = 0, before = 0
     cdef bint is_negative = False, is_signed = False
     cdef uint8_t c
+    cdef Groups groups = Groups(0, False)
     found.whole = found.places = 0
     found.has_point = False
     while p < end:
         c = p[0]
         p += 1
         if c == thousands:
-            continue
-        if is_digit(c):
+            if found.has_point or not begins_group(&groups):
+                return False
+        elif is_digit(c):
             if count == MOST_DIGITS:
                 return False
             count += 1
+            groups.since += not found.has_point
             number = 10 * number + (c - 48)
             if found.has_point:
                 found.places += 1
@@ -54,7 +76,7 @@ cdef inline bint read_digits(const uint8_t* p, const uint8_t* end, int thousands
                 before += 1
                 found.whole += number != 0
         elif c == point or c == 46:
-            if found.has_point or before == 0:
+            if found.has_point or before == 0 or not ends_group(&groups):
                 return False
             found.has_point = True
         elif (c == 43 or c == 45) and not is_signed and before == 0:
@@ -63,7 +85,7 @@ cdef inline bint read_digits(const uint8_t* p, const uint8_t* end, int thousands
         else:
             return False
     found.number = -<int64_t>number if is_negative else <int64_t>number
-    return before > 0 and (found.places > 0 or not found.has_point)
+    return before > 0 and (found.places > 0 or not found.has_point) and ends_group(&groups)
 
 
 cdef inline int64_t power_of_ten(int exponent) noexcept nogil:

@@ -79,7 +79,7 @@ class Instruction:
         call: makes the whole field out of its encoded sources; asked, too, why a field is refused. See `Call`. Of a
             pseudonym, it makes the text that is shown of a text.
         memo: what the call made is remembered: its values repeat.
-        least, most: of a copied number.
+        least, most: of a number that is copied, read or shifted.
         steps: of a text, in any order: nfkc, trim, upper, lower.
         shortest, longest: of a text, in characters.
         pattern: the ways that a text may look; none for any.
@@ -486,7 +486,9 @@ def _zoned(rule: Timestamp, source: Any, written: Any) -> dict[str, Any] | None:
     (_, local), (_, logical) = _encoding(source), _encoding(written)
     if logical not in _UNITS or local != f"local-{logical}":
         return None
-    return {"operation": "zoned", "offset": _minutes(rule.timezone), "unit": _UNITS[logical]}
+    within = node(written)  # no reader can make a time of what is beyond
+    offset, unit = _minutes(rule.timezone), _UNITS[logical]
+    return {"operation": "zoned", "offset": offset, "unit": unit, "least": within.least, "most": within.most}
 
 
 def _number(rule: Number, written: Any, target: AvroType) -> dict[str, Any] | None:

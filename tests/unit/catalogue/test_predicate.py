@@ -133,3 +133,24 @@ def test_a_predicate_can_be_said_of_fields_with_other_names() -> None:
     renamed = predicate.renamed({"division": "xzqhdm", "age": "nl"})
     assert renamed.fields == {"xzqhdm", "nl"}
     assert predicate.fields == {"division", "age"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("decimal", "NaN", "not a number"),
+        ("decimal", "sNaN", "not a number"),
+        ("decimal", "Infinity", "not a number"),
+        ("decimal", 1234567890123456.7891, "put it in quotes"),
+        ("decimal", "1,000", "expected decimal"),
+        ("double", float("nan"), "not a number"),
+        ("double", 10**400, "too large a number"),
+        ("timestamp", "0001-01-01T00:00:00+08:00", "expected timestamp"),
+        ("timestamp", "9999-12-31T23:59:59-08:00", "expected timestamp"),
+        ("timestamp", "2026-01-01T00:00:00", "with its offset"),
+    ],
+)
+def test_a_value_that_the_type_does_not_have_is_told(name: str, value: Any, told: str) -> None:
+    predicate = Predicate.model_validate({"field": "one", "range": {"from": value}})
+    with pytest.raises(ValueError, match=told):
+        compile_predicate(predicate, {"one": AvroType(name)})

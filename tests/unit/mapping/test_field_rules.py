@@ -133,10 +133,38 @@ def test_numbers_out_of_texts(
     assert (result.rule if isinstance(result, Reject) else result) == expected
 
 
+@pytest.mark.parametrize("text", ["1,5", "1,23.40", "1,2345", "12,,345", ",123", "1,234,", "1234,567", "1,234.5,678"])
+@pytest.mark.parametrize("how", ["integer", "decimal", "float"])
+def test_signs_for_thousands_stand_before_three_digits_each(one_field: OneField, how: str, text: str) -> None:
+    target = {"integer": "long", "float": "double"}.get(
+        how, {"type": "bytes", "logicalType": "decimal", "precision": 9}
+    )
+    made = out(one_field, {"number": {"type": how, "thousands": ","}}, text, target=target)
+
+    assert made.rule == "number"
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "timezone"),
+    [
+        ("string", "0001-01-01 00:00:00", "+08:00"),
+        ("string", "9999-12-31T23:59:59-08:00", "+08:00"),
+        (MOMENT | {"logicalType": "local-timestamp-micros"}, dt.datetime(1, 1, 1, 7, 59), "+08:00"),  # noqa: DTZ001
+        (MOMENT | {"logicalType": "local-timestamp-micros"}, dt.datetime(9999, 12, 31, 23), "-01:00"),  # noqa: DTZ001
+    ],
+)
+def test_a_moment_that_no_reader_can_read_is_rejected(
+    one_field: OneField, source: Any, value: Any, timezone: str
+) -> None:
+    made = out(one_field, {"timestamp": {"timezone": timezone}}, value, ["null", source], MOMENT)
+
+    assert (made.rule, made.reason) == ("timestamp", "is not within the years 1 to 9999 in UTC")
+
+
 def test_decimals_must_fit_the_entity(one_field: OneField) -> None:
     target = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
     rule = {"number": {"type": "decimal", "decimal": ",", "thousands": "."}}
-    assert out(one_field, rule, "1.23,45", target=target) == Decimal("123.45")
+    assert out(one_field, rule, "123,45", target=target) == Decimal("123.45")
     assert out(one_field, rule, "1234,5", target=target).rule == "out_of_range"
     assert out(one_field, rule, "1,234", target=target).rule == "out_of_range"
     wide = {**target, "precision": 9, "scale": 4}

@@ -158,8 +158,9 @@ def test_a_schema_that_is_not_at_hand_is_asked_for_and_garbage_is_bad() -> None:
     partition = Partition(everybody())
     with pytest.raises(UnknownSchemaError):
         partition.live(Shared(frame(99) + b"x"))
-    with pytest.raises(BadRecordError):
-        partition.live(Shared(frame(5) + b"\xff"))
+    with pytest.raises(BadRecordError) as told:
+        partition.live(living_in(DOWNTOWN, 4), Shared(frame(5) + b"\xff", offset=5))
+    assert told.value.where == f"{SHARED}, partition 6, offset 5"
     assert Route({})([]) == []
 
 
