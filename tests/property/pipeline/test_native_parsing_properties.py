@@ -205,6 +205,7 @@ def test_numbers_are_made_texts_decimals_and_moments_without_the_reference() -> 
     assert _ways("long as a text").agree(number(-(2**63)))
     assert _ways("long as a decimal").agree(number(-1_234_567))
     assert _ways("local time").agree(number(-1))
+    assert not _ways("local time").agree(number(-719_162 * 86_400_000_000)), "in UTC it is before the year 1"
     for value in (Decimal("12.34"), Decimal(0), Decimal("-1.28")):
         octets = int(value * 100).to_bytes(4, "big", signed=True)
         assert _ways("decimal as a wider one").agree(blob(octets))
