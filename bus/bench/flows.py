@@ -69,41 +69,19 @@ def rejects() -> Flow:
 
 def wide() -> Flow:
     """Rows and records of 120 fields: texts, dates out of texts, numbers."""
-    name = Name("wide")
-    return Flow(
-        f"normalise, {shapes.WIDE_FIELDS} fields",
-        name.dataset,
-        name.entity,
-        shapes.WIDE_ROW,
-        lambda count: shapes.widened(_light(count)),
-        shapes.widen(copies.dataset_entity_mapping(name)),
-    )
+    title = f"normalise, {shapes.WIDE_FIELDS} fields"
+    return _shaped(title, "wide", shapes.WIDE_ROW, shapes.widened, shapes.widen)
 
 
 def nested() -> Flow:
     """Rows with records, arrays and a map inside, which the light mapping reads over."""
-    name = Name("nested")
-    return Flow(
-        "normalise, nested rows",
-        name.dataset,
-        name.entity,
-        shapes.NESTED_ROW,
-        lambda count: shapes.nested(_light(count)),
-        copies.dataset_entity_mapping(name),
-    )
+    return _shaped("normalise, nested rows", "nested", shapes.NESTED_ROW, shapes.nested, list)
 
 
 def texts() -> Flow:
     """The light mapping, and five numbers and times that the source has as texts."""
-    name = Name("texts")
-    return Flow(
-        "normalise, numbers and times in texts",
-        name.dataset,
-        name.entity,
-        shapes.TEXTS_ROW,
-        lambda count: shapes.texts(_light(count)),
-        shapes.with_texts(copies.dataset_entity_mapping(name)),
-    )
+    title = "normalise, numbers and times in texts"
+    return _shaped(title, "texts", shapes.TEXTS_ROW, shapes.texts, shapes.with_texts)
 
 
 def lz4() -> Flow:
@@ -138,6 +116,19 @@ def unmatched_views(count: int) -> Flow:
 
 def _light(count: int) -> Changes:
     return changes(count, LIGHT_ROW)
+
+
+def _shaped(
+    title: str,
+    text: str,
+    row: dict[str, Any],
+    reshaped: Callable[[Changes], Changes],
+    extended: Callable[[list[Resource]], list[Resource]],
+) -> Flow:
+    """The light mapping's changes with rows of another shape, and its resources with what is made of that."""
+    name = Name(text)
+    resources = extended(copies.dataset_entity_mapping(name))
+    return Flow(title, name.dataset, name.entity, row, lambda count: reshaped(_light(count)), resources)
 
 
 def _copy(

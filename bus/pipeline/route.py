@@ -8,6 +8,7 @@ filtered views is remembered per key (`bus.pipeline.memory`), and written to whe
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,7 @@ from bus.pipeline.record import Output, keys
 from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bus.catalogue.avro_type import AvroType
     from bus.catalogue.predicate import Predicate
@@ -551,31 +552,21 @@ class PartitionRouter:
 
         Raises:
             UnknownSchemaError: the writer schema is not at hand yet.
-            BadRecordError: a shared record does not decode, which only a foreign writer can cause.
+            BadRecordError: a shared record does not decode, which only a foreign writer can cause; says where it is.
         """
         changes: Changes = {}
         made: _Outputs | _PackedOutputs
-        if native.is_used() and isinstance(records, Records):
-            made = _PackedOutputs(records)
-            self._route_whole(records, made, changes)
-        else:
-            made = _Outputs(records)
-            self._route(records, made, changes)
-        outputs = made.made()
+        with self._telling_place(records):
+            if native.is_used() and isinstance(records, Records):
+                made = _PackedOutputs(records)
+                self._route_whole(records, made, changes)
+            else:
+                made = _Outputs(records)
+                self._route(records, made, changes)
+            outputs = made.made()
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
         return [*outputs, *self._settle(changes)]
-
-    def placed(self, error: BadRecordError, records: Sequence[InputRecord]) -> BadRecordError:
-        """The error, with the place of the first of these records that does not decode."""
-        for record in records:
-            try:
-                if record.value is not None:
-                    self._entity.decoders.decode(wire.schema_id(record.value), record.value)
-            except (BadRecordError, wire.BadFrameError) as found:
-                where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-                return BadRecordError(found.detail, where=where)
-        return error
 
     def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
         views = self._live
@@ -613,7 +604,9 @@ class PartitionRouter:
             return len(records)
         room = most - len(views.views.unfiltered) - 1  # and the one of `_bus.members`
         numbers = set[int]()
-        for place, (hits, key) in enumerate(zip(views.views.hits(records, keep=True), keys(records), strict=True)):
+        with self._telling_place(records):
+            found = views.views.hits(records, keep=True)
+        for place, (hits, key) in enumerate(zip(found, keys(records), strict=True)):
             known = self._memory.sets.get(key or b"")
             if hits or known:
                 numbers.update(map(views.numbers.__getitem__, hits), unpack(known or b""))
@@ -630,9 +623,25 @@ class PartitionRouter:
         made = _Outputs(records)
         changes: Changes = {}
         if self._filling is not None:
-            for place, record in enumerate(records):
-                self._scan(place, record, self._filling, made, changes)
+            with self._telling_place(records):
+                for place, record in enumerate(records):
+                    self._scan(place, record, self._filling, made, changes)
         return [*made.made(), *self._settle(changes)]
+
+    @contextmanager
+    def _telling_place(self, records: Sequence[InputRecord]) -> Iterator[None]:
+        """A record that does not decode is told with its place: the first of these."""
+        try:
+            yield
+        except BadRecordError:
+            for record in records:
+                try:
+                    if record.value is not None:
+                        self._entity.decoders.decode(wire.schema_id(record.value), record.value)
+                except (BadRecordError, wire.BadFrameError) as found:
+                    where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+                    raise BadRecordError(found.detail, where=where) from None
+            raise
 
     def _scan(self, place: int, record: InputRecord, views: _Numbered, made: _Outputs, changes: Changes) -> None:
         changed_at = self._memory.changed.get(record.key or b"", -1)
@@ -703,15 +712,11 @@ class Route:
 
         Raises:
             UnknownSchemaError: a writer schema is not at hand yet.
-            BadRecordError: as `PartitionRouter.live`; says which record it is.
+            BadRecordError: as `PartitionRouter.live`.
         """
         if not records:
             return []
-        router = self._routers[records[0].topic, records[0].partition]
-        try:
-            return router.live(records)
-        except BadRecordError as error:
-            raise router.placed(error, records) from None
+        return self._routers[records[0].topic, records[0].partition].live(records)
 
     def fitting(self, records: Sequence[InputRecord], most: int) -> int:
         """How many records, from the first on, write to so many topics at most; one at least.

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from bus.catalogue.dataset import Dataset
     from bus.catalogue.entity import Entity
     from bus.catalogue.mapping import Mapping as MappingResource
-    from bus.catalogue.predicate import Predicate
     from bus.pipeline.mapping.cross_rule import Check
     from bus.pipeline.mapping.field_rule import Make
 
+    Holds = Callable[[Mapping[str, Any]], bool]
     KeyTest = Callable[[Sequence[str]], bool]
 
 
@@ -125,8 +125,9 @@ def compile_mapping(
     if dataset.spec.scope is not None:
         sources_of = {mapping.spec.fields[name].sources[0]: name for name in entity.spec.key}
         scope = dataset.spec.scope.renamed(sources_of)
-        checks.append(_scope_check(scope, entity, dataset))
-        is_in_scope = _key_test(scope, key, targets)
+        holds = compile_predicate(scope, targets)
+        checks.append(_scope_check(holds, entity, dataset))
+        is_in_scope = _key_test(holds, {name: key[name] for name in scope.fields}, targets)
     read = frozenset(source for rule in mapping.spec.fields.values() for source in rule.sources)
     return CompiledMapping(makes, checks, key, is_in_scope, read, broken)
 
@@ -140,9 +141,8 @@ def _everywhere(_: Sequence[str]) -> bool:
     return True
 
 
-def _scope_check(scope: Predicate, entity: Entity, dataset: Dataset) -> Check:
+def _scope_check(holds: Holds, entity: Entity, dataset: Dataset) -> Check:
     """For canonical records."""
-    holds = compile_predicate(scope, field_types(entity.spec.avro))
     reject = Reject("outside_scope", entity.spec.key[0], f"the key is outside the scope of dataset {dataset.name}")
 
     def check(record: dict[str, Any]) -> None:
@@ -152,10 +152,8 @@ def _scope_check(scope: Predicate, entity: Entity, dataset: Dataset) -> Check:
     return check
 
 
-def _key_test(scope: Predicate, key: Mapping[str, int], types: Mapping[str, AvroType]) -> KeyTest:
+def _key_test(holds: Holds, places: Mapping[str, int], types: Mapping[str, AvroType]) -> KeyTest:
     """For a raw key's texts, of which the fields of the entity's key are plain copies."""
-    holds = compile_predicate(scope, types)
-    places = {name: key[name] for name in scope.fields}
 
     def is_in_scope(texts: Sequence[str]) -> bool:
         try:

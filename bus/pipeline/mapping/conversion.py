@@ -109,7 +109,7 @@ def dates(field: str, formats: tuple[str, ...]) -> Conversion:
 
 def moments(field: str, rule: Timestamp) -> Conversion:
     """A text in one of the formats (ISO 8601 if there are none) as a moment; without an offset in the rule's zone."""
-    zone = _zone(rule.timezone)
+    local = zone(rule.timezone)
     parse = moment_parser(rule.formats) if rule.formats else dt.datetime.fromisoformat
     reject = Reject("timestamp", field, f"is no time in any of the forms {', '.join(rule.formats) or 'ISO 8601'}")
     in_utc = _in_utc(field)
@@ -119,15 +119,15 @@ def moments(field: str, rule: Timestamp) -> Conversion:
             moment = parse(text)
         except ValueError:
             raise RejectedError(reject) from None
-        return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=local))
 
     return convert
 
 
 def in_zone(field: str, rule: Timestamp) -> Conversion:
     """A local time as a moment in the rule's zone."""
-    zone, in_utc = _zone(rule.timezone), _in_utc(field)
-    return lambda value: in_utc(value.replace(tzinfo=zone))
+    local, in_utc = zone(rule.timezone), _in_utc(field)
+    return lambda value: in_utc(value.replace(tzinfo=local))
 
 
 def _in_utc(field: str) -> Callable[[dt.datetime], dt.datetime]:
@@ -143,7 +143,8 @@ def _in_utc(field: str) -> Callable[[dt.datetime], dt.datetime]:
     return convert
 
 
-def _zone(offset: str) -> dt.timezone:
+def zone(offset: str) -> dt.timezone:
+    """The time zone of an offset: `+08:00`."""
     sign = -1 if offset[0] == "-" else 1
     return dt.timezone(sign * dt.timedelta(hours=int(offset[1:3]), minutes=int(offset[4:])))
 

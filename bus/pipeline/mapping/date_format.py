@@ -8,25 +8,43 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+
+class Token(NamedTuple):
+    """A number in a format.
+
+    Attributes:
+        name: year, month, day, hour, minute, second or fraction.
+        least, most: its digits.
+    """
+
+    name: str
+    least: int
+    most: int
+
+
 _TOKENS: Final = {
-    "YYYY": "(?P<year>[0-9]{4})",
-    "MM": "(?P<month>[0-9]{2})",
-    "DD": "(?P<day>[0-9]{2})",
-    "hh": "(?P<hour>[0-9]{2})",
-    "mm": "(?P<minute>[0-9]{2})",
-    "ss": "(?P<second>[0-9]{2})",
-    "M": "(?P<month>[0-9]{1,2})",
-    "D": "(?P<day>[0-9]{1,2})",
-    "h": "(?P<hour>[0-9]{1,2})",
-    "f": "(?P<fraction>[0-9]{1,6})",
+    "YYYY": Token("year", 4, 4),
+    "MM": Token("month", 2, 2),
+    "DD": Token("day", 2, 2),
+    "hh": Token("hour", 2, 2),
+    "mm": Token("minute", 2, 2),
+    "ss": Token("second", 2, 2),
+    "M": Token("month", 1, 2),
+    "D": Token("day", 1, 2),
+    "h": Token("hour", 1, 2),
+    "f": Token("fraction", 1, 6),
 }
-TOKEN: Final = re.compile("|".join(_TOKENS))
-"""Finds the tokens of a format."""
+_TOKEN: Final = re.compile(f"({'|'.join(_TOKENS)})")
+
+
+def format_parts(text: str) -> list[str | Token]:
+    """A format's numbers, and the texts before, between and behind them."""
+    return [_TOKENS.get(part, part) if place % 2 else part for place, part in enumerate(_TOKEN.split(text))]
 
 
 def date_pattern(text: str) -> re.Pattern[str]:
@@ -35,17 +53,18 @@ def date_pattern(text: str) -> re.Pattern[str]:
     Raises:
         ValueError: it names no year, month and day, or one of them twice.
     """
-    parts, end = [], 0
-    for token in TOKEN.finditer(text):
-        parts += [re.escape(text[end : token.start()]), _TOKENS[token[0]]]
-        end = token.end()
+    parts = [re.escape(part) if isinstance(part, str) else _expression(part) for part in format_parts(text)]
     try:
-        pattern = re.compile("".join([*parts, re.escape(text[end:])]))
+        pattern = re.compile("".join(parts))
     except re.error:
         raise ValueError(f"{text!r} names a part twice") from None
     if not {"year", "month", "day"} <= pattern.groupindex.keys():
         raise ValueError(f"{text!r} is no date format: it needs YYYY, MM or M, and DD or D")
     return pattern
+
+
+def _expression(token: Token) -> str:
+    return f"(?P<{token.name}>[0-9]{{{token.least},{token.most}}})"
 
 
 def _moment(match: re.Match[str]) -> dt.datetime:

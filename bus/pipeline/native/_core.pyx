@@ -16,11 +16,10 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_number, write_number
 from bus.pipeline.native._memo cimport Memo
-from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little
+from bus.pipeline.native.avro cimport DECIMAL_ROOM, is_utf8, murmur2, write_decimal, write_digits, write_little
 from bus.pipeline.native.parsing cimport (
-    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Digits, Groups, Part, begins_group,
-    days_from, digits_of, ends_group,
-    integer_of, is_digit, moment_of, number_of, power_of_ten, read_digits, read_form, read_iso,
+    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Part, Plain, days_from, digits_of,
+    integer_of, moment_of, number_of, power_of_ten, read_form, read_iso, read_plain,
 )
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
@@ -949,7 +948,6 @@ cdef class Interpreter:
         """A text through its steps and checks."""
         cdef Bytes begin = NULL
         cdef Bytes end = NULL
-        cdef int64_t place, size
         cdef int tidied = self._tidy(made, slot, &begin, &end)
         if tidied == FOR_REFERENCE:
             return self._call(i)
@@ -961,12 +959,7 @@ cdef class Interpreter:
             return False
         if made.check == CREDIT_CODE and not is_credit_code(begin, end - begin):
             return False
-        size = end - begin
-        self._write(made.present, made.present_size)
-        place = write_number(self._out + self._used, size) - self._out
-        memmove(self._out + place, begin, size)
-        self._used = place + size
-        return True
+        return self._write_text(made, begin, end - begin)
 
     cdef int _tidy(self, Instruction* made, Slot* slot, Bytes* begin, Bytes* end) except -1:
         """A text through its steps, and its form looked at; there is room then for it behind `_used`, and for 30 bytes.
@@ -1003,39 +996,41 @@ cdef class Interpreter:
         """A number or a moment out of a text. What is not plain is the reference's, which says so if it is none."""
         cdef Bytes begin = NULL
         cdef Bytes end = NULL
-        cdef Digits digits
         cdef int64_t number = 0
-        cdef double real = 0
-        cdef uint64_t bits = 0
-        cdef int tidied = FOR_REFERENCE
-        if slot.size > 0:
-            tidied = self._tidy(made, slot, &begin, &end)
-            if tidied == TIDY and begin == end:
-                return self._write(made.absent, made.absent_size)
-        else:
+        cdef int tidied
+        if slot.size == 0:
             return self._write(made.absent, made.absent_size)
-        if tidied == REFUSED:
-            return False
+        tidied = self._tidy(made, slot, &begin, &end)
         if tidied == FOR_REFERENCE:
             return self._call(i)
-        if made.operation == MOMENT:
-            if not self._is_moment(made, begin, end, &number):
-                return self._call(i)
-            return self._write_number(made, number)
+        if tidied == REFUSED:
+            return False
+        if begin == end:
+            return self._write(made.absent, made.absent_size)
+        if made.operation != MOMENT:
+            return self._parse_number(i, made, begin, end)
+        return self._write_number(made, number) if self._is_moment(made, begin, end, &number) else self._call(i)
+
+    cdef bint _parse_number(self, int i, Instruction* made, Bytes begin, Bytes end) except -1:
+        cdef Plain plain
+        cdef double real
+        cdef uint64_t bits
+        if not read_plain(begin, end, made.thousands, made.point, &plain):
+            return self._call(i)
         if made.operation == REAL:
-            if not self._is_real(made, begin, end, &real):
-                return self._call(i)
-            self._write(made.present, made.present_size)
+            real = PyOS_string_to_double(plain.text, NULL, NULL)
             memcpy(&bits, &real, 8)
+            self._write(made.present, made.present_size)
+            self._reserve(8)
             self._used = write_little(self._out + self._used, bits, 8) - self._out
             return True
-        if not read_digits(begin, end, made.thousands, made.point, &digits):
+        if plain.before + plain.behind > MOST_DIGITS:
             return self._call(i)
         if made.operation == DECIMAL:
-            return self._write_decimal(i, made, digits.number, digits.whole, digits.places)
-        if digits.has_point or not made.least <= digits.number <= made.most:
+            return self._write_decimal(i, made, plain.number, plain.whole, plain.behind)
+        if plain.behind or not made.least <= plain.number <= made.most:
             return self._call(i)
-        return self._write_number(made, digits.number)
+        return self._write_number(made, plain.number)
 
     cdef bint _is_moment(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
         cdef Clock clock
@@ -1052,54 +1047,26 @@ cdef class Interpreter:
         number[0] //= made.unit
         return True
 
-    cdef bint _is_real(self, Instruction* made, Bytes begin, Bytes end, double* real) except -1:
-        """As `float` reads it, of a form that the reference takes, and of few digits."""
-        cdef char[64] text
-        cdef int size = 0, before = 0, behind = 0
-        cdef bint has_point = False
-        cdef uint8_t c
-        cdef Groups groups = Groups(0, False)
-        if end - begin > 60:
-            return False
-        while begin < end:
-            c = begin[0]
-            begin += 1
-            if c == made.thousands:
-                if has_point or not begins_group(&groups):
-                    return False
-                continue
-            if is_digit(c):
-                behind += has_point
-                before += not has_point
-                groups.since += not has_point
-            elif c == made.point or c == 46:
-                if has_point or before == 0 or not ends_group(&groups):
-                    return False
-                has_point, c = True, 46
-            elif (c != 43 and c != 45) or size > 0:
-                return False
-            text[size] = <char>c
-            size += 1
-        if not 0 < before <= 40 or behind > 40 or (has_point and behind == 0) or not ends_group(&groups):
-            return False
-        text[size] = 0
-        real[0] = PyOS_string_to_double(text, NULL, NULL)
-        return True
-
     cdef bint _write_number(self, Instruction* made, int64_t number) except -1:
         self._write(made.present, made.present_size)
         self._reserve(10)
         self._used = write_number(self._out + self._used, number) - self._out
         return True
 
+    cdef bint _write_text(self, Instruction* made, Bytes text, int64_t size) except -1:
+        """A text, or bytes, which may stand in what `_tidy` has made room for, behind where it goes."""
+        cdef int64_t place
+        self._write(made.present, made.present_size)
+        self._reserve(size + 10)
+        place = write_number(self._out + self._used, size) - self._out
+        memmove(self._out + place, text, size)
+        self._used = place + size
+        return True
+
     cdef bint _write_digits(self, Instruction* made, int64_t number) except -1:
         """A number as a text."""
         cdef uint8_t[20] digits
-        cdef int64_t size = write_digits(digits, number) - digits
-        self._write(made.present, made.present_size)
-        self._reserve(30)
-        self._used = write_number(self._out + self._used, size) - self._out
-        return self._write(digits, size)
+        return self._write_text(made, digits, write_digits(digits, number) - digits)
 
     cdef bint _rescale(self, int i, Instruction* made, Slot* slot) except -1:
         """A number, or a decimal, as a decimal with as many places after the point, or more."""
@@ -1118,24 +1085,11 @@ cdef class Interpreter:
 
     cdef bint _write_decimal(self, int i, Instruction* made, int64_t number, int whole, int places) except -1:
         """A number with so many places after its point, as fastavro writes it; the reference's, if it may not fit."""
-        cdef int64_t left
-        cdef int size, bits = 0, place
+        cdef uint8_t[DECIMAL_ROOM] octets
         whole = max(1, whole)
         if places > made.scale or whole > made.whole or whole + made.scale > MOST_DIGITS:
             return self._call(i)
-        number *= power_of_ten(made.scale - places)
-        left = -number if number < 0 else number
-        while left:
-            left >>= 1
-            bits += 1
-        size = (bits + 8) // 8
-        self._reserve(30)
-        self._write(made.present, made.present_size)
-        self._used = write_number(self._out + self._used, size) - self._out
-        for place in range(size):
-            self._out[self._used + place] = <uint8_t>(number >> (8 * (size - 1 - place)) & 0xFF)
-        self._used += size
-        return True
+        return self._write_text(made, octets, write_decimal(octets, number * power_of_ten(made.scale - places)))
 
     cdef bint _mask(self, int i, Instruction* made, Slot* slot) except -1:
         """A text with its middle hidden; see `bus.pipeline.mapping.mask`."""
@@ -1165,11 +1119,7 @@ cdef class Interpreter:
     cdef bint _pseudonym(self, int i, Instruction* made, Slot* slot) except -1:
         """What is shown of a text, by `bus.pipeline.mapping.mask.Pseudonym`."""
         cdef bytes shown = self._calls[i](PyBytes_FromStringAndSize(<const char*>slot.text, slot.size))
-        cdef int64_t size = PyBytes_GET_SIZE(shown)
-        self._write(made.present, made.present_size)
-        self._reserve(10)
-        self._used = write_number(self._out + self._used, size) - self._out
-        return self._write(<Bytes>PyBytes_AS_STRING(shown), size)
+        return self._write_text(made, <Bytes>PyBytes_AS_STRING(shown), PyBytes_GET_SIZE(shown))
 
     cdef bint _matches(self, Instruction* made, Bytes begin, Bytes end) noexcept nogil:
         """Whether the whole text has the form of one of the ways."""

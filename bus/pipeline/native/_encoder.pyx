@@ -43,7 +43,9 @@ from bus.pipeline.native._columns cimport (
     real_number,
     whole_number,
 )
-from bus.pipeline.native.avro cimport is_utf8, murmur2, write_digits, write_little, write_utf8
+from bus.pipeline.native.avro cimport (
+    DECIMAL_ROOM, int128, is_utf8, murmur2, write_decimal, write_digits, write_little, write_utf8,
+)
 
 from bus.pipeline.key_moves import key_of
 from bus.pipeline.record import Output
@@ -60,9 +62,6 @@ cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object, object) except? NULL
     int64_t PyLong_AsLongLongAndOverflow(object, int*) except? -1
     double PyLong_AsDouble(object) except? -1.0
-
-cdef extern from *:
-    ctypedef int int128 "__int128"
 
 _new = tuple.__new__
 _Output, _Change, _RowChanges, _ColumnChanges = Output, Change, RowChanges, ColumnChanges
@@ -453,8 +452,8 @@ cdef class Writer:
 
     cdef bint _write_decimal_cell(self, Form form, const Column* column, int64_t row) except -1:
         cdef int128 number, limit = 1
-        cdef int i, bits = 0
-        cdef uint8_t byte
+        cdef uint8_t[DECIMAL_ROOM] octets
+        cdef int i, size
         if form.kind != BYTES or form.logical != DECIMAL or form.scale != column.scale:
             return False
         memcpy(&number, column.fixed + 16 * (column.offset + row), 16)
@@ -462,15 +461,9 @@ cdef class Writer:
             limit *= 10
         if number <= -limit or number >= limit:
             return False
-        limit = -number if number < 0 else number
-        while limit:
-            limit >>= 1
-            bits += 1
-        bits = (bits + 8) // 8
-        self._put_number(bits)
-        for i in range(bits):
-            byte = <uint8_t>(number >> (8 * (bits - 1 - i)) & 0xFF)
-            self._put_byte(byte)
+        size = write_decimal(octets, number)
+        self._put_number(size)
+        self._put(octets, size)
         return True
 
     cdef bint _write_octets_cell(self, Form form, const Column* column, int64_t row) except -1:

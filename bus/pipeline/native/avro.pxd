@@ -4,6 +4,12 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+cdef extern from *:
+    ctypedef int int128 "__int128"
+
+cdef enum:
+    DECIMAL_ROOM = 16      # bytes of a decimal of 38 digits, at most
+
 
 cdef inline uint8_t* write_digits(uint8_t* out, int64_t value) noexcept nogil:
     """A number in decimal digits, of twenty bytes at most; where it ends."""
@@ -33,6 +39,20 @@ cdef inline uint8_t* write_little(uint8_t* out, uint64_t bits, int count) noexce
     for i in range(count):
         out[i] = <uint8_t>(bits >> (8 * i))
     return out + count
+
+
+cdef inline int write_decimal(uint8_t* out, int128 number) noexcept nogil:
+    """A decimal without its point in two's complement, the highest byte first, in as many bytes as fastavro takes for
+    it; how many these are."""
+    cdef int128 left = -number if number < 0 else number
+    cdef int i, bits = 0, size
+    while left:
+        left >>= 1
+        bits += 1
+    size = (bits + 8) // 8
+    for i in range(size):
+        out[i] = <uint8_t>(number >> (8 * (size - 1 - i)) & 0xFF)
+    return size
 
 
 cdef inline uint8_t* write_utf8(uint8_t* out, uint32_t c) noexcept nogil:

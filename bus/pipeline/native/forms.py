@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bus.pipeline.mapping.date_format import TOKEN
+from bus.pipeline.mapping.date_format import format_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,19 +13,6 @@ if TYPE_CHECKING:
 Part = tuple[str, int, int]
 """What is read (year, month, day, hour, minute, second, fraction), and its digits, at least and at most; of literal
 text, an empty word, and each of its bytes twice."""
-
-_DIGITS: Final = {
-    "YYYY": ("year", 4, 4),
-    "MM": ("month", 2, 2),
-    "DD": ("day", 2, 2),
-    "hh": ("hour", 2, 2),
-    "mm": ("minute", 2, 2),
-    "ss": ("second", 2, 2),
-    "M": ("month", 1, 2),
-    "D": ("day", 1, 2),
-    "h": ("hour", 1, 2),
-    "f": ("fraction", 1, 6),
-}
 
 
 def native_forms(formats: Iterable[str]) -> tuple[tuple[Part, ...], ...] | None:
@@ -35,17 +22,11 @@ def native_forms(formats: Iterable[str]) -> tuple[tuple[Part, ...], ...] | None:
 
 
 def _parts(text: str) -> Iterator[Part]:
-    end = 0
-    for token in TOKEN.finditer(text):
-        yield from _literal(text[end : token.start()])
-        yield _DIGITS[token[0]]
-        end = token.end()
-    yield from _literal(text[end:])
-
-
-def _literal(text: str) -> Iterator[Part]:
-    for byte in text.encode():
-        yield "", byte, byte
+    for part in format_parts(text):
+        if isinstance(part, str):
+            yield from (("", byte, byte) for byte in part.encode())
+        else:
+            yield part
 
 
 def _is_told_apart(form: tuple[Part, ...]) -> bool:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 cdef enum:
     MOST_DIGITS = 18       # of a number that fits 64 bits, whatever they are
+    MOST_BESIDE = 40       # digits before a point, and behind it, that the reference takes
     SECONDS_A_DAY = 86_400
 
 cdef enum:                 # tokens of a format of dates; see `bus.pipeline.mapping.date_format`
@@ -14,11 +15,11 @@ cdef struct Part:          # of a format
     int token
     int least, most        # digits; of a literal, its byte
 
-cdef struct Digits:
-    int64_t number         # all of them, with the sign
-    int whole              # before the point, without zeros in front
-    int places             # after it
-    bint has_point
+cdef struct Plain:         # a number in a text
+    char[96] text          # without signs for thousands, `.` for its point; a NUL behind it
+    int before, behind     # its digits before the point, and behind it; none without a point
+    int whole              # of those before it, without zeros in front
+    int64_t number         # all of them, with the sign; of MOST_DIGITS at most
 
 cdef struct Clock:
     int[8] parts           # by tokens; of a fraction, microseconds
@@ -49,43 +50,43 @@ cdef inline bint begins_group(Groups* groups) noexcept nogil:
     return True
 
 
-cdef inline bint read_digits(const uint8_t* p, const uint8_t* end, int thousands, int point, Digits* found) noexcept nogil:
-    """A sign or none, digits, and perhaps a point with digits behind it; False for anything else, or for too many."""
+cdef inline bint read_plain(const uint8_t* p, const uint8_t* end, int thousands, int point, Plain* found) noexcept nogil:
+    """A sign or none, digits, and perhaps a point with digits behind it; False for anything else."""
     cdef uint64_t number = 0
-    cdef int count = 0, before = 0
-    cdef bint is_negative = False, is_signed = False
+    cdef int size = 0
+    cdef bint has_point = False
     cdef uint8_t c
     cdef Groups groups = Groups(0, False)
-    found.whole = found.places = 0
-    found.has_point = False
+    found.before = found.behind = found.whole = 0
     while p < end:
         c = p[0]
         p += 1
         if c == thousands:
-            if found.has_point or not begins_group(&groups):
+            if has_point or not begins_group(&groups):
                 return False
-        elif is_digit(c):
-            if count == MOST_DIGITS:
-                return False
-            count += 1
-            groups.since += not found.has_point
+            continue
+        if is_digit(c):
             number = 10 * number + (c - 48)
-            if found.has_point:
-                found.places += 1
+            if has_point:
+                found.behind += 1
             else:
-                before += 1
+                found.before += 1
                 found.whole += number != 0
-        elif c == point or c == 46:
-            if found.has_point or before == 0 or not ends_group(&groups):
+                groups.since += 1
+            if found.before > MOST_BESIDE or found.behind > MOST_BESIDE:
                 return False
-            found.has_point = True
-        elif (c == 43 or c == 45) and not is_signed and before == 0:
-            is_signed = True
-            is_negative = c == 45
-        else:
+        elif c == point or c == 46:
+            if has_point or found.before == 0 or not ends_group(&groups):
+                return False
+            has_point = True
+            c = 46
+        elif (c != 43 and c != 45) or size > 0:
             return False
-    found.number = -<int64_t>number if is_negative else <int64_t>number
-    return before > 0 and (found.places > 0 or not found.has_point) and ends_group(&groups)
+        found.text[size] = <char>c
+        size += 1
+    found.text[size] = 0
+    found.number = <int64_t>(0 - number if size > 0 and found.text[0] == 45 else number)
+    return found.before > 0 and (found.behind > 0 or not has_point) and ends_group(&groups)
 
 
 cdef inline int64_t power_of_ten(int exponent) noexcept nogil:

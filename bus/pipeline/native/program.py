@@ -7,6 +7,7 @@ Whatever the interpreter gives up is the reference's, which stays the specificat
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bus.catalogue.avro_type import AvroType, field_types
 from bus.catalogue.pattern import longest_text
 from bus.pipeline import avro_source
 from bus.pipeline.envelope import row_schema
+from bus.pipeline.mapping.conversion import zone
 from bus.pipeline.mapping.field_rule import absent_value, compile_field
 from bus.pipeline.native.filter_program import FilterProgram, compile_filters
 from bus.pipeline.native.forms import Part, native_forms
@@ -528,8 +530,7 @@ def _rescaling(rule: FieldRule, source: Any, written: Any) -> dict[str, Any] | N
 
 
 def _minutes(offset: str) -> int:
-    minutes = 60 * int(offset[1:3]) + int(offset[4:])
-    return -minutes if offset[0] == "-" else minutes
+    return zone(offset).utcoffset(None) // dt.timedelta(minutes=1)
 
 
 def _cleaning(rule: FieldRule) -> dict[str, Any]:

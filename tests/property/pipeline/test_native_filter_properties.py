@@ -19,6 +19,7 @@ from bus.pipeline import native
 from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.predicate_index import PredicateIndex
 from tests.property.pipeline.native_values import cases, needs_native, number
+from tests.property.pipeline.some_predicates import not_known, predicates_of
 
 SCHEMA: Final = {
     "type": "record",
@@ -112,15 +113,7 @@ leaves = st.one_of(
         lambda name, text: {"field": name, "prefix": text}, st.sampled_from(["code", "name"]), _texts.filter(bool)
     ),
 )
-predicates = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"all": parts}),
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"any": parts}),
-        inner.map(lambda part: {"not": part}),
-    ),
-    max_leaves=6,
-).map(Predicate.model_validate)
+predicates = predicates_of(leaves)
 
 
 def encoded(record: dict[str, Any]) -> bytes:
@@ -131,10 +124,6 @@ def encoded(record: dict[str, Any]) -> bytes:
 
 def decoded(content: bytes) -> Any:
     return schemaless_reader(BytesIO(content), PARSED, None)
-
-
-def not_known(place: int) -> tuple[int, ...]:
-    raise AssertionError(f"the record at {place} was left to the reference")
 
 
 @needs_native

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bus.catalogue.avro_type import AvroType
 from bus.catalogue.predicate import Predicate, compile_predicate
 from bus.pipeline.predicate_index import PredicateIndex
+from tests.property.pipeline.some_predicates import predicates_of
 
 TYPES = {
     "code": AvroType("string", nullable=True),
@@ -39,16 +40,7 @@ leaves = st.one_of(
     st.builds(lambda field, text: {"field": field, "prefix": text}, st.sampled_from(["code", "name"]), texts),
     st.builds(lambda low: {"field": "age", "range": {"from": low}}, numbers),
 )
-written = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"all": parts}),
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"any": parts}),
-        inner.map(lambda part: {"not": part}),
-    ),
-    max_leaves=6,
-)
-predicates = written.map(Predicate.model_validate)
+predicates = predicates_of(leaves)
 records = st.fixed_dictionaries(
     {
         "code": st.none() | texts,

@@ -18,6 +18,7 @@ from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.route import ViewSet
 from bus.wire import frame
 from tests.property.pipeline.native_values import blob, needs_native
+from tests.property.pipeline.some_predicates import not_known
 from tests.stages import fetched
 from tests.unit.pipeline.test_route import DOWNTOWN, FULL, LAKESIDE, district, living_in
 
@@ -143,7 +144,3 @@ def test_what_many_filters_find_is_remembered_up_to_an_end() -> None:
 
     assert 5_000_000 < max(kept) < 30_000_000
     assert min(kept[kept.index(max(kept)) :]) < max(kept) / 2
-
-
-def not_known(place: int) -> tuple[int, ...]:
-    raise AssertionError(f"the record at {place} was left to the reference")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +163,17 @@ def test_a_schema_that_is_not_at_hand_is_asked_for_and_garbage_is_bad() -> None:
         partition.live(living_in(DOWNTOWN, 4), Shared(frame(5) + b"\xff", offset=5))
     assert told.value.where == f"{SHARED}, partition 6, offset 5"
     assert Route({})([]) == []
+
+
+def test_a_record_that_does_not_decode_is_told_with_its_place_to_whoever_looks_at_it() -> None:
+    partition = Partition(district(DOWNTOWN), position=9)
+    records = [living_in(DOWNTOWN, 4), Shared(frame(5) + b"\xff", offset=5)]
+    route = Route({(SHARED, 6): partition.router})
+
+    for look in (partition.router.scanned, partition.router.live, partial(route.fitting, most=10)):
+        with pytest.raises(BadRecordError) as told:
+            look(fetched(records))
+        assert told.value.where == f"{SHARED}, partition 6, offset 5"
 
 
 # Filters: entering, staying, leaving.
