@@ -299,7 +299,8 @@ class Batch:
         unit: see `Position.unit`; all changes of the batch belong to it.
         changes: in the source's order; may be empty (a unit that touched nothing of ours moves the position on).
         last: the unit ends with this batch. A unit may come in several batches; only the last one has it.
-        time: source commit time, microseconds since 1970 in UTC.
+        time: source commit time, microseconds since 1970 in UTC; of a snapshot's rows one for all, by
+            the same clock, that no change behind them is earlier than.
         transaction: the source's own transaction id, if it has one.
         snapshot: the batch begins, or ends, a full snapshot of `datasets`.
         datasets: the datasets whose snapshot begins or ends here.

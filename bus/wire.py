@@ -210,7 +210,12 @@ class CloudEvent:
         )
 
 
-def derived_headers(headers: Mapping[str, bytes | None], id_suffix: bytes, type_header: Header) -> Headers:
+def derived_headers(
+    headers: Mapping[str, bytes | None],
+    id_suffix: bytes,
+    type_header: Header,
+    id_of: Callable[[bytes], bytes] | None = None,
+) -> Headers:
     """The headers of a record made from another: its id goes on, source and time stay, anything else is dropped.
 
     Kafka lets a header have no value (null), which is taken as an absent one.
@@ -219,11 +224,13 @@ def derived_headers(headers: Mapping[str, bytes | None], id_suffix: bytes, type_
         headers: of the record that it was made from, by name.
         id_suffix: revision of what made it, so that a correction has a new id.
         type_header: its `ce_type`.
+        id_of: what is shown of its id; the id itself without it.
     """
     get = headers.get
+    made = (get("ce_id") or b"") + id_suffix
     return [
         SPEC_VERSION_HEADER,
-        ("ce_id", (get("ce_id") or b"") + id_suffix),
+        ("ce_id", made if id_of is None else id_of(made)),
         type_header,
         ("ce_source", get("ce_source") or b""),
         ("ce_time", get("ce_time") or b""),

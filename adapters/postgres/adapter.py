@@ -113,10 +113,11 @@ class PostgresAdapter(Adapter[PostgresConfig]):
             async with Replication(self.config, self._slot, self.name) as replication:
                 if fresh:
                     await self._forget_slot(replication)
-                    start, name = await replication.create_slot()
+                    exported = await replication.create_slot()
+                    start = exported.start
                     async with self._connection() as connection:
                         unit = f"{SNAPSHOT_UNIT}/{start}"
-                        async with aclosing(snapshot(connection, name, unit, tables, datasets)) as rows:
+                        async with aclosing(snapshot(connection, exported, unit, tables, datasets)) as rows:
                             async for batch in rows:
                                 yield batch
                     resume_from = None

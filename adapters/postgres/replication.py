@@ -9,7 +9,7 @@ import asyncio
 import struct
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import psycopg
 from psycopg import pq
@@ -21,6 +21,7 @@ from adapters.postgres.pgoutput import POSTGRES_EPOCH_MICROS, lsn_text
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from types import TracebackType
+    from typing import LiteralString
 
     from adapters.postgres.config import PostgresConfig
 
@@ -33,6 +34,20 @@ TURN: Final = 500
 _XLOG: Final = struct.Struct(">QQq").unpack_from
 _KEEPALIVE: Final = struct.Struct(">QqB").unpack_from
 _STATUS: Final = struct.Struct(">cQQQqB").pack
+
+
+class Exported(NamedTuple):
+    """A snapshot that the server has exported.
+
+    Attributes:
+        name: for `set transaction snapshot`.
+        start: LSN where the changes begin that it lacks.
+        time: by the server's clock, in microseconds since 1970; none of those changes was committed before it.
+    """
+
+    name: str
+    start: str
+    time: int
 
 
 class Replication:
@@ -79,16 +94,21 @@ class Replication:
         assert self._connection is not None
         return self._connection
 
-    async def create_slot(self) -> tuple[str, str]:
-        """Make the slot; the LSN where its changes begin, and the name of the snapshot just before them.
+    async def create_slot(self) -> Exported:
+        """Make the slot, with a snapshot just before its changes.
 
         The snapshot lives until the next command on this connection. Waits for open write transactions.
         """
-        row = await (
-            await self._open.execute(f"CREATE_REPLICATION_SLOT \"{self._slot}\" LOGICAL pgoutput (SNAPSHOT 'export')")
-        ).fetchone()
+        (now,) = await self._row("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        _, start, name, *_ = await self._row(
+            f"CREATE_REPLICATION_SLOT \"{self._slot}\" LOGICAL pgoutput (SNAPSHOT 'export')"
+        )
+        return Exported(name, start, now)
+
+    async def _row(self, command: LiteralString) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = await (await self._open.execute(command)).fetchone()
         assert row is not None
-        return row[1], row[2]
+        return row
 
     async def drop_slot(self) -> None:
         """Drop the slot, once a reader that is just going has gone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
+    from adapters.postgres.replication import Exported
     from adapters.postgres.tables import Table
     from bus.spi import Change
 
@@ -24,31 +24,34 @@ ROWS: Final = 1_000
 
 
 async def snapshot(
-    connection: AsyncConnection[Any], name: str, unit: str, tables: dict[str, Table], datasets: Sequence[str]
+    connection: AsyncConnection[Any],
+    exported: Exported,
+    unit: str,
+    tables: dict[str, Table],
+    datasets: Sequence[str],
 ) -> AsyncGenerator[Batch]:
     """Batches of all rows of the tables, as of one moment: begin, rows, end.
 
     Args:
         connection: of its own, in autocommit.
-        name: of the exported snapshot.
+        exported: what it is of.
         unit: the batches' unit.
         tables: all, by name.
         datasets: those to read.
     """
-    now = time.time_ns() // 1000
     names = tuple(datasets)
-    yield Batch(unit, last=False, time=now, snapshot=Snapshot.BEGIN, datasets=names)
+    yield Batch(unit, last=False, time=exported.time, snapshot=Snapshot.BEGIN, datasets=names)
     await let_bytes_be(connection)
     await connection.execute("begin isolation level repeatable read read only")
-    await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
+    await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(exported.name)))
     number = 0
     for dataset in names:
         async with aclosing(_rows(connection, tables[dataset], number)) as rows:
             async for changes in rows:
                 number += len(changes)
-                yield Batch(unit, changes, last=False, time=now)
+                yield Batch(unit, changes, last=False, time=exported.time)
     await connection.execute("commit")
-    yield Batch(unit, last=True, time=now, snapshot=Snapshot.END, datasets=names)
+    yield Batch(unit, last=True, time=exported.time, snapshot=Snapshot.END, datasets=names)
 
 
 async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[Sequence[Change]]:

@@ -62,6 +62,7 @@ class ViewOutput:
         filter: rows that are shown; None for all.
         topic_id: Kafka's, of the topic as it is now (see `bus.pipeline.memory`).
         key: from a shared record's key to the view's, which then is a pseudonym; None where it is the same.
+        id_of: from a record's `ce_id` to what the view shows of it; None where it shows it.
         program: `project` and `encode` for the compiled code, by the id and the schema of a writer of shared records;
             NotNativeError if it cannot be one. Without it there is only the reference.
     """
@@ -75,6 +76,7 @@ class ViewOutput:
     filter: Predicate | None = None
     topic_id: str = ""
     key: Callable[[bytes], bytes] | None = None
+    id_of: Callable[[bytes], bytes] | None = None
     program: Callable[[int, dict[str, Any]], Program] | None = None
 
 
@@ -87,6 +89,7 @@ class Target:
         "_program",
         "_records",
         "encode",
+        "id_of",
         "id_suffix",
         "key",
         "partitions",
@@ -104,6 +107,7 @@ class Target:
         self.partitions = view.partitions
         self.type_header: Header = ("ce_type", view.event_type)
         self.id_suffix = f"/v{view.revision}".encode()
+        self.id_of = view.id_of
         self.project = view.project
         self.encode = view.encode
         self.key = view.key
@@ -171,7 +175,7 @@ class Target:
             key = self.key(key or b"")
             partition = partition_of(key, self.partitions)
         value = None if shared is None else self._shown(shared)
-        told = wire.derived_headers(headers, self.id_suffix, self.type_header)
+        told = wire.derived_headers(headers, self.id_suffix, self.type_header, self.id_of)
         if wire.record_size(key, value, told) > wire.MAX_SENT_BYTES:
             _log.error("too large for a view: deleted there", view=self.topic, topic=record.topic, offset=record.offset)
             value = None
@@ -194,7 +198,7 @@ class Target:
             return None
         writer, schema = self._records.writer(frame)
         keeps_partition = self.key is None
-        target = native.Target(self.partitions, self.type_header, self.id_suffix, self.key, keeps_partition)
+        target = native.Target(self.partitions, self.type_header, self.id_suffix, self.key, keeps_partition, self.id_of)
         made = native.interpreter(partial(self._program, writer, schema), target, topic=self.topic, writer=writer)
         if made is not None:
             made.alike = self._records.alike.setdefault(replace(made.program, frame=b""), _Alike())

@@ -20,7 +20,7 @@ from bus.pipeline.codec import encoder
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
-from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_projection
+from bus.pipeline.mapping.mask import Pseudonym, compile_id, compile_key, compile_projection
 from bus.pipeline.native.program import compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
 from bus.pipeline.route import EntityViews, ViewOutput
@@ -208,6 +208,7 @@ class StageWorks:
             encode=encoder(schema_id, schema),
             filter=view.spec.filter,
             key=compile_key(entity.spec.key, hides),
+            id_of=compile_id(topic.name, view, hides),
             topic_id=topic_id,
             program=partial(compile_view_program, view, hides, schema, schema_id),
         )

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from bus.errors import SourceRefusedError
-from bus.spi import Op
+from bus.spi import Op, Snapshot
 from bus.testing.postgres import PostgresServer
 from bus.testing.reading import position_after
 from bus.testing.waiting import until
@@ -81,6 +81,9 @@ async def test_the_snapshot_joins_the_stream_without_gap_or_overlap_while_others
             state[row["id"]] = row["n"]
     assert len(await reading.snapshot()) > 200  # of at least 300 inserted, some deleted since
     assert state == dict(await source.sql("select id, n from t"))
+
+    began, *times = (batch.time for batch in reading.batches if batch.snapshot is not Snapshot.END)
+    assert min(times) == began, "a change that the snapshot lacks is dated before it"
 
 
 @pytest.mark.parametrize("identity", ["default", "full"])

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bus.catalogue.checks import codes, entities, golden, keys, mappings, principals, references, scopes, topics, views
+from bus.catalogue.checks import (
+    codes,
+    entities,
+    golden,
+    keys,
+    mappings,
+    principals,
+    pseudonyms,
+    references,
+    scopes,
+    topics,
+    views,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +32,7 @@ CHECKS = (
     scopes.check,
     codes.check,
     views.check,
+    pseudonyms.check,
     topics.check,
     principals.check,
     golden.check,

@@ -39,7 +39,7 @@ class Pseudonym:
 
     def __init__(self, key: bytes) -> None:
         self._keyed = hmac.new(key, digestmod="sha256")
-        self._last = (b"", self._made(b""))
+        self._last = (b"", self.once(b""))
 
     def __call__(self, text: str) -> str:
         """Of a text."""
@@ -49,11 +49,12 @@ class Pseudonym:
         """The same for UTF-8. The last one is known: a key stands in its record too."""
         last, made = self._last
         if text != last:
-            made = self._made(text)
+            made = self.once(text)
             self._last = (text, made)
         return made
 
-    def _made(self, text: bytes) -> bytes:
+    def once(self, text: bytes) -> bytes:
+        """The same of what hardly comes again: it is not remembered."""
         keyed = self._keyed.copy()
         keyed.update(text)
         return b"hmac-sha256:" + keyed.hexdigest().encode()
@@ -77,6 +78,17 @@ def compile_key(entity_key: Sequence[str], pseudonyms: Pseudonyms) -> Callable[[
         return wire.encode_key([hide(text) if hide else text for hide, text in zip(hides, texts, strict=True)])
 
     return hidden
+
+
+def compile_id(topic: str, view: View, pseudonyms: Pseudonyms) -> Callable[[bytes], bytes] | None:
+    """From a record's `ce_id` to what a view shows of it; None where it shows the id itself.
+
+    The same change has the same id in every view: beside a pseudonym it would tell who that is to those who see
+    another view, and the place of a row in its dump to everybody.
+    """
+    hide = next((pseudonyms[name] for name in view.spec.fields if name in pseudonyms), None)
+    first = topic.encode() + b"\n"
+    return None if hide is None else lambda number: hide.once(first + number)
 
 
 def compile_projection(

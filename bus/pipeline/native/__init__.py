@@ -64,6 +64,7 @@ class Target:
         key_of: from a record's key to theirs, where the program does not tell that they are the same; it raises
             whatever it likes for what is none.
         keeps_partition: a record's partition follows from the one it comes from, not from its key.
+        id_of: from the `ce_id` that a record would have to what it is shown as; None where it is shown.
     """
 
     partitions: int
@@ -71,6 +72,7 @@ class Target:
     id_suffix: bytes
     key_of: Callable[[bytes], bytes] | None = None
     keeps_partition: bool = False
+    id_of: Callable[[bytes], bytes] | None = None
 
 
 def filters(program: Callable[[], FilterProgram], **told: Any) -> Filters | None:

@@ -397,7 +397,7 @@ cdef class Interpreter:
     cdef list _texts, _calls, _memos, _call_slots, _fills
     cdef uint8_t* _out
     cdef int64_t _room, _used
-    cdef object _key_of
+    cdef object _key_of, _id_of
     cdef uint32_t _partitions
     cdef bint _keeps_partition
     cdef bytes _told_first, _told_then, _id_suffix  # of the headers: what stands before the id, and after it
@@ -412,7 +412,7 @@ cdef class Interpreter:
         self._told = <uint8_t*>malloc(self._told_room)
         if target is not None:
             self._partitions, self._keeps_partition = target.partitions, target.keeps_partition
-            self._key_of, self._id_suffix = target.key_of, target.id_suffix
+            self._key_of, self._id_of, self._id_suffix = target.key_of, target.id_of, target.id_suffix
             self._told_first = number(5) + header(SPEC_VERSION_HEADER) + counted(b"ce_id")
             self._told_then = header(target.type_header) + counted(b"ce_source")
         self._head, self._frame = program.head, program.frame
@@ -604,6 +604,7 @@ cdef class Interpreter:
         """Write the headers, as `bus.wire.derived_headers`; how many bytes they have."""
         cdef int64_t count = 0, size = 0, id_size = 0, source_size = 0, time_size = 0
         cdef int64_t suffix_size = PyBytes_GET_SIZE(self._id_suffix), room
+        cdef bytes shown
         cdef Bytes name
         cdef Bytes number = NULL
         cdef Bytes source = NULL
@@ -627,6 +628,9 @@ cdef class Interpreter:
                 p = content(p, end, &size)
                 p += size
             count -= 1
+        if self._id_of is not None:
+            shown = self._id_of(PyBytes_FromStringAndSize(<const char*>number, id_size) + self._id_suffix)
+            number, id_size, suffix_size = <Bytes>PyBytes_AS_STRING(shown), PyBytes_GET_SIZE(shown), 0
         room = PyBytes_GET_SIZE(self._told_first) + PyBytes_GET_SIZE(self._told_then)
         room += id_size + suffix_size + source_size + time_size + 64
         if room > self._told_room:

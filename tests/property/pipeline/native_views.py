@@ -12,7 +12,7 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.catalogue.view import NAMED_MASKS, View
 from bus.pipeline.codec import Decoders, encoder
-from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_projection
+from bus.pipeline.mapping.mask import Pseudonym, compile_id, compile_key, compile_projection
 from bus.pipeline.memory import Memory
 from bus.pipeline.native.program import compile_view_program
 from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
@@ -160,6 +160,7 @@ def _view(draw: st.DrawFn, name: str, entity: dict[str, Any], rows: Predicate | 
         filter=rows,
         topic_id=name,
         key=compile_key(["f0"], hides),
+        id_of=compile_id(f"view.{name}.v1", view, hides),
         program=partial(compile_view_program, view, hides, schema, VIEW_ID),
     )
 

@@ -556,3 +556,23 @@ def test_a_yaml_file_that_is_too_large_is_not_read(bus: Bus, folder: Folder) -> 
         file.truncate(16 * 1024 * 1024 + 1)
     ended = bus("validate", folder.path)
     assert f"{folder.path}/large.yaml: error: cannot be read: it has 16,777,217 bytes" in ended.out
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_subscriber_who_could_take_a_pseudonym_back_is_a_warning(bus: Bus, folder: Folder, *, hidden: bool) -> None:
+    folder.add(
+        "other.yaml",
+        "kind: View\nmetadata: {name: other}\nspec:\n  entity: population.person\n  revision: 1\n"
+        "  fields: [id_number, sex]\n  pseudonyms: {id_number: secret}\n---\n"
+        "kind: Subscription\nmetadata: {name: portal-other}\nspec: {subscriber: portal, view: other, revision: 1,"
+        " purpose: p, legal_basis: b, valid_until: 2099-12-31}\n",
+    )
+    if hidden:
+        folder.replace(PORTAL, "  masks:", "  pseudonyms: {id_number: secret}\n  masks:")
+    ended = bus("validate", folder.path)
+    told = (
+        "warning: subscriber portal sees 'id_number' of population.person as a pseudonym in view other, and itself in"
+        " view portal-person: by the time of changes it can tell whose pseudonym is whose"
+    )
+    assert (told in ended.out) == (not hidden), ended.out
+    assert ended.code == 0

@@ -8,7 +8,7 @@ import pytest
 from fastavro import parse_schema, schemaless_writer
 
 from bus.catalogue.view import Mask, View
-from bus.pipeline.mapping.mask import Pseudonym, compile_key, compile_mask, compile_projection
+from bus.pipeline.mapping.mask import Pseudonym, compile_id, compile_key, compile_mask, compile_projection
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,20 @@ def test_only_the_pseudonymised_part_of_a_key_is_hidden() -> None:
     assert key is not None
     assert key(b'["320508","1"]') == f'["320508","{hide("1")}"]'.encode()
     assert compile_key(["division"], {"id_number": hide}) is None
+
+
+def test_the_id_of_a_change_does_not_join_a_pseudonymised_view_with_another() -> None:
+    hides = {"id_number": Pseudonym(b"k" * 32)}
+    plain, hidden = view("id_number"), view("phone", "id_number")
+    one, other = (compile_id(topic, hidden, hides) for topic in ("view.one.v1", "view.other.v1"))
+    assert compile_id("view.one.v1", plain, {}) is None
+    assert one is not None
+    assert other is not None
+
+    change = b"00000001-8e338734e6390b04/1866/m1/v1"
+    shown = {change, one(change), other(change)}
+
+    assert len(shown) == 3
+    assert one(change) == one(change), "so that a change that comes twice is known"
+    assert one(change) != one(change + b"0")
+    assert b"1866" not in one(change)

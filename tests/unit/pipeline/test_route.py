@@ -391,7 +391,8 @@ def statistics() -> ViewOutput:
     def hidden(record: dict[str, Any]) -> dict[str, Any]:
         return {"id": hide(record["id"])}
 
-    return ViewOutput("view.statistics.v1", 4, b"c.p.v1", 1, hidden, encoder(7, THIN), lives_there, "A", key)
+    show = encoder(7, THIN)
+    return ViewOutput("view.statistics.v1", 4, b"c.p.v1", 1, hidden, show, lives_there, "A", key, hide.once)
 
 
 def test_a_pseudonymised_view_shows_the_key_nowhere_and_its_tombstones_find_the_record() -> None:
@@ -405,6 +406,15 @@ def test_a_pseudonymised_view_shows_the_key_nowhere_and_its_tombstones_find_the_
     assert arrived.partition == partition_of(arrived.key or b"", 4)
     for made in (arrived, left):
         assert b"secret-id" not in b"".join([made.key or b"", made.value or b"", *(body for _, body in made.headers)])
+
+
+def test_the_id_of_a_change_is_shown_as_a_pseudonym_where_the_key_is_one() -> None:
+    plain, hiding = Partition(district(DOWNTOWN)).router, Partition(statistics()).router
+    for happens in (living_in(DOWNTOWN), deleted(1)):
+        (shown, *_), (hidden, *_) = (through(router.live, [happens]) for router in (plain, hiding))
+        expected = dict(shown.headers)
+        expected["ce_id"] = Pseudonym(b"k" * 32).once(expected["ce_id"])
+        assert dict(hidden.headers) == expected
 
 
 # How many records fit into one transaction.
