@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from bus.pipeline.record import Made
 
 MOST_BYTES: Final = 10 * 1024 * 1024
-"""Of a transaction's outputs. What a lane fetches at once makes less, but where it was compressed or has many views. With
-16 MB a worker that is far behind on lz4 takes 15 MB more, and no less CPU that could be told from noise."""
+"""Of a transaction's outputs. What a lane fetches at once makes less, but where it was compressed or has many views.
+With 16 MB a worker that is far behind on lz4 takes 15 MB more, and no less CPU that could be told from noise."""
 
 
 class OutputBatch:
