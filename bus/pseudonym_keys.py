@@ -42,7 +42,7 @@ def pseudonym_key(name: str, data_dir: Path, environment: Mapping[str, str] | No
     try:
         key = (file.read_text(encoding="utf-8") if given is None else given).strip()
     except FileNotFoundError:
-        fix = f"set {variable(name)}, or let `bus up` make the file {file}"
+        fix = f"set {variable(name)}, or start `bus up` anew, which makes the file {file} at its start"
         raise ConfigError(f"there is no pseudonym key {name!r}", where=variable(name), fix=fix) from None
     except OSError as error:
         raise ConfigError(f"pseudonym key {name!r} cannot be read: {error.strerror}", where=str(file)) from None

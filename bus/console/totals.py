@@ -28,7 +28,7 @@ class Totals:
         datasets: all.
         waiting: records that some stage has not done yet.
         open_rejects: not mended yet.
-        adapters, workers: those that are well, and all.
+        adapters, workers: those that are well, and all; without workers that are gone and whose lanes others have.
     """
 
     received: float
@@ -50,6 +50,7 @@ def totals(health: BusHealth) -> Totals:
         for each in health.datasets
         if each.freshness_seconds is not None and each.freshness_seconds > each.promise_seconds
     ]
+    workers = [each for each in health.workers if each.state not in {"stopped", "silent"} or not each.ok]
     return Totals(
         received=sum(each.rate for each in health.datasets),
         delivered=sum(each.rate for each in health.views),
@@ -59,7 +60,7 @@ def totals(health: BusHealth) -> Totals:
         waiting=sum(each.lag for each in health.datasets) + sum(each.lag for each in health.entities),
         open_rejects=sum(each.open_rejects for each in health.datasets),
         adapters=(sum(each.ok for each in health.adapters), len(health.adapters)),
-        workers=(sum(each.ok for each in health.workers), len(health.workers)),
+        workers=(sum(each.ok for each in workers), len(workers)),
     )
 
 

@@ -103,8 +103,8 @@ class WorkerHealth(Judged):
 
     Attributes:
         name: of the process, unique.
-        lanes: that it owns.
-        state: running or stopped.
+        lanes: that it owns; none where it is gone and others have them.
+        state: running, stopped, or silent, which is dead or cut off.
         failures: lane → what it failed of.
         records, outputs, rejects, transactions: since it began, over all its lanes.
     """

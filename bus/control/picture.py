@@ -218,6 +218,8 @@ class _Picture:
         beat = heard.beat
         silent = max(0.0, self._seen.now - heard.at)
         failures = {int(lane): reason for lane, reason in beat.failures.items()}
+        relieved = any(each is not heard for each in self._alive)
+        gone = not self._lives(heard)
         judged = judge_worker(
             WorkerSeen(
                 name=beat.worker,
@@ -226,16 +228,16 @@ class _Picture:
                 host=beat.host,
                 pid=beat.pid,
                 failures=failures,
-                relieved=any(each is not heard for each in self._alive),
+                relieved=relieved,
             )
         )
         return WorkerHealth(
             name=beat.worker,
             host=beat.host,
             pid=beat.pid,
-            state=beat.state,
+            state="silent" if gone and beat.state != "stopped" else beat.state,
             heard=heard.at,
-            lanes=tuple(beat.lanes),
+            lanes=() if gone and relieved else tuple(beat.lanes),
             failures=failures,
             records=beat.records,
             outputs=beat.outputs,

@@ -1,38 +1,82 @@
-"""Whoever sees a field as a pseudonym sees it nowhere else: by their times the changes of two views can be joined."""
+"""Nobody gets what takes a pseudonym back: the field itself, it under another key, or another's pseudonyms.
+
+Two views of an entity change at the same time: whoever gets both can tell which of their records are of one change.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import permutations
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
 
+from bus.catalogue import clock
 from bus.catalogue.subscription import Subscription
 from bus.catalogue.view import View
 from bus.errors import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bus.catalogue.workspace import Workspace
 
 
+class _Taken(NamedTuple):
+    subscription: Subscription
+    view: View
+
+    def __str__(self) -> str:
+        return f"view {self.view.name}.v{self.view.spec.revision} (subscription {self.subscription.name})"
+
+
 def check(workspace: Workspace) -> Iterator[Finding]:
-    """Warnings of subscribers who could take a pseudonym back."""
+    """Warnings, of subscriptions that have neither ended nor been withdrawn."""
     views = {(view.name, view.spec.revision): view for view in workspace.all(View)}
-    seen: dict[tuple[str, str], list[tuple[Subscription, View]]] = defaultdict(list)
-    for subscription in workspace.all(Subscription):
-        view = views.get((subscription.spec.view, subscription.spec.revision))
-        if view is not None and not subscription.spec.withdrawn:
-            seen[subscription.spec.subscriber, view.spec.entity].append((subscription, view))
-    for (subscriber, entity), theirs in seen.items():
-        for (subscription, hiding), (_, showing) in permutations(theirs, 2):
-            for name in sorted(
-                hiding.spec.pseudonyms.keys() & (set(showing.spec.fields) - showing.spec.pseudonyms.keys())
-            ):
+    today = clock.now().date()
+    taken = [
+        _Taken(each, views[each.spec.view, each.spec.revision])
+        for each in workspace.all(Subscription)
+        if not each.spec.withdrawn and not each.has_ended(today) and (each.spec.view, each.spec.revision) in views
+    ]
+    yield from _taken_back(workspace, taken)
+    yield from _shared_keys(workspace, taken)
+
+
+def _taken_back(workspace: Workspace, taken: Sequence[_Taken]) -> Iterator[Finding]:
+    of_one: dict[tuple[str, str], list[_Taken]] = defaultdict(list)
+    for each in taken:
+        of_one[each.subscription.spec.subscriber, each.view.spec.entity].append(each)
+    for (subscriber, entity), theirs in of_one.items():
+        for one, other in combinations(theirs, 2):
+            for name in sorted(one.view.spec.pseudonyms.keys() | other.view.spec.pseudonyms.keys()):
+                hidden, shown = (one, other) if name in one.view.spec.pseudonyms else (other, one)
+                key, another = hidden.view.spec.pseudonyms[name], shown.view.spec.pseudonyms.get(name, "")
+                if name not in shown.view.spec.fields or key == another:
+                    continue
+                how = f"under another key ({another!r}, not {key!r})" if another else "itself"
                 yield Finding(
-                    f"subscriber {subscriber} sees {name!r} of {entity} as a pseudonym in view {hiding.name}, and"
-                    f" itself in view {showing.name}: by the time of changes it can tell whose pseudonym is whose",
-                    workspace.where(subscription, "spec", "view"),
-                    "withdraw one of the two, or use the same pseudonym in both",
+                    f"subscriber {subscriber} gets {name!r} of {entity} as a pseudonym in {hidden}, and {how} in"
+                    f" {shown}: it can tell which belong together, by when they change if by nothing else",
+                    workspace.where(shown.subscription, "spec", "view"),
+                    "withdraw one of the two, or use the same pseudonym in both, in a new revision",
                     Severity.WARNING,
                 )
+
+
+def _shared_keys(workspace: Workspace, taken: Sequence[_Taken]) -> Iterator[Finding]:
+    first: dict[str, _Taken] = {}
+    told: set[tuple[str, str]] = set()
+    for each in taken:
+        subscriber = each.subscription.spec.subscriber
+        for key in sorted(set(each.view.spec.pseudonyms.values())):
+            one = first.setdefault(key, each)
+            its = one.subscription.spec.subscriber
+            if its == subscriber or one.view is each.view or (key, subscriber) in told:
+                continue
+            told.add((key, subscriber))
+            yield Finding(
+                f"the key {key!r} makes the pseudonyms of two subscribers, {its} in {one} and {subscriber} in {each}:"
+                " what they got could be put together",
+                workspace.where(each.view, "spec", "pseudonyms"),
+                "give each subscriber a secret key of its own",
+                Severity.WARNING,
+            )

@@ -108,9 +108,10 @@ def _one_subscriber(workspace: Workspace, view: View) -> Iterator[Finding]:
     for other in takers[1:]:
         if other.spec.subscriber != takers[0].spec.subscriber:
             yield Finding(
-                f"view {view.name} shows pseudonyms and belongs to subscriber {takers[0].spec.subscriber}",
+                f"view {view.name} shows pseudonyms, and two subscribers take it, {takers[0].spec.subscriber} and"
+                f" {other.spec.subscriber}: what they got could be put together",
                 workspace.where(other, "spec", "view"),
-                "make a view for this subscriber, with a secret key of its own",
+                "make a view for one of them, with a secret key of its own",
             )
 
 

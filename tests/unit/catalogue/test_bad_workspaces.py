@@ -472,7 +472,9 @@ def test_a_pseudonymised_view_belongs_to_one_subscriber(bus: Bus, folder: Folder
     )
     folder.add("portal/other.yaml", subscriber + subscription)
     ended = bus("validate", folder.path)
-    assert "view portal-person shows pseudonyms and belongs to subscriber" in ended.out
+    assert (
+        "view portal-person shows pseudonyms, and two subscribers take it, other and portal: what they got" in ended.out
+    )
     assert ended.code == 1
 
 
@@ -558,21 +560,64 @@ def test_a_yaml_file_that_is_too_large_is_not_read(bus: Bus, folder: Folder) -> 
     assert f"{folder.path}/large.yaml: error: cannot be read: it has 16,777,217 bytes" in ended.out
 
 
-@pytest.mark.parametrize("hidden", [False, True])
-def test_a_subscriber_who_could_take_a_pseudonym_back_is_a_warning(bus: Bus, folder: Folder, *, hidden: bool) -> None:
-    folder.add(
-        "other.yaml",
-        "kind: View\nmetadata: {name: other}\nspec:\n  entity: population.person\n  revision: 1\n"
-        "  fields: [id_number, sex]\n  pseudonyms: {id_number: secret}\n---\n"
-        "kind: Subscription\nmetadata: {name: portal-other}\nspec: {subscriber: portal, view: other, revision: 1,"
-        " purpose: p, legal_basis: b, valid_until: 2099-12-31}\n",
+def subscription(subscriber: str, view: str, *, until: str = "2099-12-31", more: str = "") -> str:
+    return (
+        f"---\nkind: Subscription\nmetadata: {{name: {subscriber}-{view}}}\n"
+        f"spec: {{subscriber: {subscriber}, view: {view}, revision: 1, purpose: p, legal_basis: b,"
+        f" valid_until: {until}{more}}}\n"
     )
-    if hidden:
-        folder.replace(PORTAL, "  masks:", "  pseudonyms: {id_number: secret}\n  masks:")
+
+
+HIDING = """\
+kind: View
+metadata: {name: other}
+spec:
+  entity: population.person
+  revision: 1
+  fields: [id_number, sex]
+  pseudonyms: {id_number: secret}
+"""
+
+TAKEN_BACK = (
+    "warning: subscriber portal gets 'id_number' of population.person as a pseudonym in view other.v1 (subscription"
+    " portal-other), and {how} in view portal-person.v1 (subscription portal-person): it can tell which belong together"
+)
+
+
+@pytest.mark.parametrize(
+    ("its", "told"),
+    [
+        ("", TAKEN_BACK.format(how="itself")),
+        ("  pseudonyms: {id_number: third}\n", TAKEN_BACK.format(how="under another key ('third', not 'secret')")),
+        ("  pseudonyms: {id_number: secret}\n", ""),
+    ],
+    ids=["itself", "under another key", "the same"],
+)
+def test_a_subscriber_who_could_take_a_pseudonym_back_is_a_warning(
+    bus: Bus, folder: Folder, its: str, told: str
+) -> None:
+    folder.add("other.yaml", HIDING + subscription("portal", "other"))
+    folder.replace(PORTAL, "  masks:", f"{its}  masks:")
     ended = bus("validate", folder.path)
-    told = (
-        "warning: subscriber portal sees 'id_number' of population.person as a pseudonym in view other, and itself in"
-        " view portal-person: by the time of changes it can tell whose pseudonym is whose"
-    )
-    assert (told in ended.out) == (not hidden), ended.out
+    assert told in ended.out
+    assert ended.out.count("warning:") == bool(told)
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize("ended", [{"more": ", withdrawn: true"}, {"until": "2020-01-01"}], ids=["withdrawn", "ended"])
+def test_what_a_subscriber_no_longer_gets_takes_no_pseudonym_back(
+    bus: Bus, folder: Folder, ended: dict[str, str]
+) -> None:
+    folder.add("other.yaml", HIDING + subscription("portal", "other", **ended))
+    assert "as a pseudonym" not in bus("validate", folder.path).out
+
+
+def test_two_subscribers_whose_pseudonyms_are_the_same_are_a_warning(bus: Bus, folder: Folder) -> None:
+    folder.replace(PORTAL, "  masks:", "  pseudonyms: {id_number: secret}\n  masks:")
+    subscriber = "---\nkind: Subscriber\nmetadata: {name: other}\nspec: {department: zwfw}\n"
+    folder.add("other.yaml", HIDING + subscriber + subscription("other", "other"))
+    ended = bus("validate", folder.path)
+    told = "warning: the key 'secret' makes the pseudonyms of two subscribers, other in view other.v1 (subscription"
+    assert told in ended.out
+    assert "and portal in view portal-person.v1" in ended.out
     assert ended.code == 0
