@@ -305,6 +305,8 @@ class Batch:
         snapshot: the batch begins, or ends, a full snapshot of `datasets`.
         datasets: the datasets whose snapshot begins or ends here.
         schemas: datasets whose row schema is new as of this batch, in place of what `discover` told.
+        size: about how many bytes its rows have, so that large ones do not fill the memory; 0 where that is not known,
+            which counts as a kilobyte each. A few megabytes are a good batch.
     """
 
     unit: str
@@ -315,6 +317,7 @@ class Batch:
     snapshot: Snapshot | None = None
     datasets: tuple[str, ...] = ()
     schemas: Mapping[str, SourceDataset] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def last_row(self) -> int:

@@ -47,18 +47,21 @@ async def snapshot(
     number = 0
     for dataset in names:
         async with aclosing(_rows(connection, tables[dataset], number)) as rows:
-            async for changes in rows:
+            async for changes, size in rows:
                 number += len(changes)
-                yield Batch(unit, changes, last=False, time=exported.time)
+                yield Batch(unit, changes, last=False, time=exported.time, size=size)
     await connection.execute("commit")
     yield Batch(unit, last=True, time=exported.time, snapshot=Snapshot.END, datasets=names)
 
 
-async def _rows(connection: AsyncConnection[Any], table: Table, number: int) -> AsyncGenerator[Sequence[Change]]:
+async def _rows(
+    connection: AsyncConnection[Any], table: Table, number: int
+) -> AsyncGenerator[tuple[Sequence[Change], int]]:
+    """Changes, and how many bytes the server sent for them."""
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     query = sql.SQL("copy (select {} from {}) to stdout").format(columns, sql.Identifier(table.schema, table.name))
     copied = CopiedRows(table)
     async with aclosing(messages(connection, query.as_bytes(connection), ROWS)) as arriving:
         async for rows in arriving:
-            yield copied.changes(rows, number + 1)
+            yield copied.changes(rows, number + 1), sum(map(len, rows))
             number += len(rows)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from bus.spi import Position, SourceDataset
 
 CHANGES: Final = 1_000
-"""Changes of a batch; a larger transaction comes in several."""
+MOST_BYTES: Final = 4 << 20
+"""Changes of a batch, and their bytes, give or take one; a larger transaction comes in several."""
 
 LOOK_AGAIN_SECONDS: Final = (0.001, 0.25)
 """How long to wait until a transaction is looked for again: at first, and at most."""
@@ -76,6 +77,7 @@ class Stream:
         self._changes: list[Change] = []
         self._schemas: dict[str, SourceDataset] = {}
         self._row = 0
+        self._bytes = 0  # of the messages that the changes came in, and of what was looked up for them
 
     async def batches(self, publication: str, start: int) -> AsyncGenerator[Batch]:
         """Batches without end."""
@@ -86,13 +88,15 @@ class Stream:
                     continue
                 for batch in await self._take(parse(data)):
                     yield batch
+                if self._changes:
+                    self._bytes += len(data)
 
     async def _take(self, message: Message | None) -> list[Batch]:
         """What a message completes."""
         match message:
             case RowChange():
                 # Only when one more comes, so that the last batch of a transaction has its last change.
-                full = [self._batch(last=False)] if len(self._changes) >= CHANGES else []
+                full = [self._batch(last=False)] if self._is_full else []
                 await self._row_change(message)
                 return full
             case Begin():
@@ -112,6 +116,10 @@ class Stream:
             case None:
                 return []
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._changes) >= CHANGES or self._bytes >= MOST_BYTES
+
     def _batch(self, *, last: bool) -> Batch:
         assert self._begin is not None
         begin = self._begin
@@ -122,8 +130,9 @@ class Stream:
             time=begin.time,
             transaction=str(begin.xid),
             schemas=self._schemas,
+            size=self._bytes,
         )
-        self._changes, self._schemas = [], {}
+        self._changes, self._schemas, self._bytes = [], {}, 0
         return batch
 
     async def _row_change(self, message: RowChange) -> None:
@@ -164,7 +173,8 @@ class Stream:
         if not identity or not rows:
             return False
         for field in fields:
-            change.after[field] = rows[0][field]
+            change.after[field] = found = rows[0][field]
+            self._bytes += len(found) if isinstance(found, str | bytes) else 0
         return True
 
     async def _see_transaction(self) -> None:

@@ -1,4 +1,4 @@
-"""Batches that an adapter has read and Kafka has not yet taken: bounded by their changes, so that the source waits."""
+"""Batches that an adapter has read and Kafka has not yet taken: bounded, so that the source waits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from bus.spi import Batch
 
 WAITING_CHANGES: Final = 20_000
-"""Beyond that the adapter is not asked for more."""
+WAITING_BYTES: Final = 32 * 1024 * 1024
+"""Beyond either the adapter is not asked for more. Of rows of 100 KB, 20,000 changes would be 4 GB."""
+
+TAKEN_BYTES: Final = 8 * 1024 * 1024
+"""What is taken at once at most, give or take a batch."""
+
+CHANGE_BYTES: Final = 1024
+"""What a change counts where an adapter does not tell."""
 
 
 class ReadAhead:
@@ -23,18 +30,20 @@ class ReadAhead:
         self._batches = batches
         self._waiting: deque[Batch] = deque()
         self._size = 0
-        self._changed = asyncio.Event()
+        self._bytes = 0
+        self._filled, self._taken = asyncio.Event(), asyncio.Event()  # one each: who waits clears what it waits for
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         try:
             async for batch in self._batches:
-                while self._size >= WAITING_CHANGES:
-                    self._changed.clear()
-                    await self._changed.wait()
+                while self._size >= WAITING_CHANGES or self._bytes >= WAITING_BYTES:
+                    self._taken.clear()
+                    await self._taken.wait()
                 self._waiting.append(batch)
                 self._size += _weight(batch)
-                self._changed.set()
+                self._bytes += _bytes(batch)
+                self._filled.set()
         finally:
             if isinstance(self._batches, AsyncGenerator):  # so that the source is let go of now, not some time later
                 await self._batches.aclose()
@@ -45,7 +54,7 @@ class ReadAhead:
         return self._size
 
     async def take(self, most: int) -> list[Batch]:
-        """The batches that are there, at least one, of about `most` changes; empty when the adapter has ended.
+        """The batches that are there, at least one, of about `most` changes or fewer large ones; empty at the end.
 
         Raises:
             BusError: what the adapter raised.
@@ -54,17 +63,19 @@ class ReadAhead:
             if self._reading.done():
                 self._reading.result()
                 return []
-            self._changed.clear()
-            changed = asyncio.ensure_future(self._changed.wait())
-            await asyncio.wait([changed, self._reading], return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
-        taken, size = [], 0
-        while self._waiting and size < most:
+            self._filled.clear()
+            filled = asyncio.ensure_future(self._filled.wait())
+            await asyncio.wait([filled, self._reading], return_when=asyncio.FIRST_COMPLETED)
+            filled.cancel()
+        taken, size, taken_bytes = [], 0, 0
+        while self._waiting and size < most and taken_bytes < TAKEN_BYTES:
             batch = self._waiting.popleft()
             taken.append(batch)
             size += _weight(batch)
+            taken_bytes += _bytes(batch)
         self._size -= size
-        self._changed.set()
+        self._bytes -= taken_bytes
+        self._taken.set()
         return taken
 
     async def close(self) -> None:
@@ -76,3 +87,7 @@ class ReadAhead:
 def _weight(batch: Batch) -> int:
     """An empty batch counts too: it is a transaction of the source."""
     return max(1, len(batch.changes))
+
+
+def _bytes(batch: Batch) -> int:
+    return batch.size or CHANGE_BYTES * len(batch.changes)

@@ -86,6 +86,21 @@ async def test_the_snapshot_joins_the_stream_without_gap_or_overlap_while_others
     assert min(times) == began, "a change that the snapshot lacks is dated before it"
 
 
+async def test_large_rows_come_in_batches_of_a_few_megabytes(source: Source) -> None:
+    await source.sql("create table t (id int primary key, long text)", "alter table t replica identity full")
+    await source.sql("insert into t select g, repeat('x', 100000) from generate_series(1, 100) g")
+    async with source.read("public.t") as reading:
+        await reading.snapshot()
+        await source.sql("update t set id = -id")
+        await reading.changes(100)
+        await reading.until(lambda: reading.batches[-1].last)
+
+    rows = [batch for batch in reading.batches if batch.changes]
+    assert sum(batch.size for batch in rows) > 3 * 100 * 100_000, "its own, and before and after"
+    assert max(batch.size for batch in rows) < 5 * 2**20
+    assert [change.row for change in reading.streamed] == list(range(1, 101))
+
+
 @pytest.mark.parametrize("identity", ["default", "full"])
 async def test_a_toasted_value_that_an_update_left_alone_comes_whole(source: Source, identity: str) -> None:
     await source.sql(

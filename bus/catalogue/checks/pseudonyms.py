@@ -6,7 +6,6 @@ Two views of an entity change at the same time: whoever gets both can tell which
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bus.catalogue import clock
@@ -42,24 +41,26 @@ def check(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _taken_back(workspace: Workspace, taken: Sequence[_Taken]) -> Iterator[Finding]:
-    of_one: dict[tuple[str, str], list[_Taken]] = defaultdict(list)
+    """One for each field of an entity that a subscriber sees in several ways; a mask hides it in its own."""
+    seen: dict[tuple[str, str, str], dict[str, _Taken]] = defaultdict(dict)
     for each in taken:
-        of_one[each.subscription.spec.subscriber, each.view.spec.entity].append(each)
-    for (subscriber, entity), theirs in of_one.items():
-        for one, other in combinations(theirs, 2):
-            for name in sorted(one.view.spec.pseudonyms.keys() | other.view.spec.pseudonyms.keys()):
-                hidden, shown = (one, other) if name in one.view.spec.pseudonyms else (other, one)
-                key, another = hidden.view.spec.pseudonyms[name], shown.view.spec.pseudonyms.get(name, "")
-                if name not in shown.view.spec.fields or key == another:
-                    continue
-                how = f"under another key ({another!r}, not {key!r})" if another else "itself"
-                yield Finding(
-                    f"subscriber {subscriber} gets {name!r} of {entity} as a pseudonym in {hidden}, and {how} in"
-                    f" {shown}: it can tell which belong together, by when they change if by nothing else",
-                    workspace.where(shown.subscription, "spec", "view"),
-                    "withdraw one of the two, or use the same pseudonym in both, in a new revision",
-                    Severity.WARNING,
-                )
+        spec = each.view.spec
+        for name in set(spec.fields) - spec.masks.keys():
+            ways = seen[each.subscription.spec.subscriber, spec.entity, name]
+            ways.setdefault(spec.pseudonyms.get(name, ""), each)
+    for (subscriber, entity, name), ways in sorted(seen.items()):
+        keys = sorted(filter(None, ways))
+        if not keys or len(ways) == 1:
+            continue
+        hidden, another = keys[0], "" if "" in ways else keys[1]
+        how = f"under another key ({another!r}, not {hidden!r})" if another else "itself"
+        yield Finding(
+            f"subscriber {subscriber} gets {name!r} of {entity} as a pseudonym in {ways[hidden]}, and {how} in"
+            f" {ways[another]}: it can tell which belong together, by when they change if by nothing else",
+            workspace.where(ways[another].subscription, "spec", "view"),
+            "withdraw one of the two, or use the same pseudonym in both, in a new revision",
+            Severity.WARNING,
+        )
 
 
 def _shared_keys(workspace: Workspace, taken: Sequence[_Taken]) -> Iterator[Finding]:

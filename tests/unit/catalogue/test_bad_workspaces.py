@@ -578,6 +578,8 @@ spec:
   pseudonyms: {id_number: secret}
 """
 
+FIELDS = ("sex", "birth_date", "ethnicity", "full_name")
+
 TAKEN_BACK = (
     "warning: subscriber portal gets 'id_number' of population.person as a pseudonym in view other.v1 (subscription"
     " portal-other), and {how} in view portal-person.v1 (subscription portal-person): it can tell which belong together"
@@ -610,6 +612,22 @@ def test_what_a_subscriber_no_longer_gets_takes_no_pseudonym_back(
 ) -> None:
     folder.add("other.yaml", HIDING + subscription("portal", "other", **ended))
     assert "as a pseudonym" not in bus("validate", folder.path).out
+
+
+def test_a_mask_takes_no_pseudonym_back(bus: Bus, folder: Folder) -> None:
+    hiding = HIDING.replace("[id_number, sex]", "[id_number, phone]").replace("{id_number: secret}", "{phone: secret}")
+    folder.add("other.yaml", hiding + subscription("portal", "other"))
+    assert "as a pseudonym" not in bus("validate", folder.path).out, "the portal's phone is masked"
+
+
+def test_many_views_of_one_subscriber_are_one_warning(bus: Bus, folder: Folder) -> None:
+    for number in range(20):
+        name = f"other-{number}"
+        view = HIDING.replace("name: other}", f"name: {name}}}").replace(
+            "[id_number, sex]", f"[id_number, {FIELDS[number % 4]}]"
+        )
+        folder.add(f"{name}.yaml", view + subscription("portal", name))
+    assert bus("validate", folder.path).out.count("as a pseudonym") == 1
 
 
 def test_two_subscribers_whose_pseudonyms_are_the_same_are_a_warning(bus: Bus, folder: Folder) -> None:
