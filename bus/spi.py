@@ -305,8 +305,8 @@ class Batch:
         snapshot: the batch begins, or ends, a full snapshot of `datasets`.
         datasets: the datasets whose snapshot begins or ends here.
         schemas: datasets whose row schema is new as of this batch, in place of what `discover` told.
-        size: about how many bytes its rows have, so that large ones do not fill the memory; 0 where that is not known,
-            which counts as a kilobyte each. A few megabytes are a good batch.
+        size: about how many bytes its rows have, so that large ones do not fill the memory; 0 where that is not known:
+            then their number alone is bounded. A few megabytes are a good batch.
     """
 
     unit: str

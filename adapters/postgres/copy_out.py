@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bus.spi import Change
 
 MOST_BYTES: Final = 4 << 20
-"""Of the rows of a batch, give or take one."""
+"""Of the rows of a batch, give or take one; of the stream's too."""
 
 _ARROW: Final[dict[str, Any]] = {
     "text": nanoarrow.string(),

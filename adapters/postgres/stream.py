@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
+from adapters.postgres.copy_out import MOST_BYTES
 from adapters.postgres.pgoutput import Begin, Commit, Message, Relation, RowChange, Truncate, lsn_text, parse
 from adapters.postgres.rows import StreamTable, text_row, unchanged_fields
 from adapters.postgres.tables import make_column
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from bus.spi import Position, SourceDataset
 
 CHANGES: Final = 1_000
-MOST_BYTES: Final = 4 << 20
-"""Changes of a batch, and their bytes, give or take one; a larger transaction comes in several."""
+"""Changes of a batch, of `MOST_BYTES` at most as its rows are; a larger transaction comes in several."""
 
 LOOK_AGAIN_SECONDS: Final = (0.001, 0.25)
 """How long to wait until a transaction is looked for again: at first, and at most."""

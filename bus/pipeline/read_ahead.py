@@ -19,9 +19,6 @@ WAITING_BYTES: Final = 32 * 1024 * 1024
 TAKEN_BYTES: Final = 8 * 1024 * 1024
 """What is taken at once at most, give or take a batch."""
 
-CHANGE_BYTES: Final = 1024
-"""What a change counts where an adapter does not tell."""
-
 
 class ReadAhead:
     """Reads an adapter's batches in a task of its own, while transactions are under way."""
@@ -42,7 +39,7 @@ class ReadAhead:
                     await self._taken.wait()
                 self._waiting.append(batch)
                 self._size += _weight(batch)
-                self._bytes += _bytes(batch)
+                self._bytes += batch.size
                 self._filled.set()
         finally:
             if isinstance(self._batches, AsyncGenerator):  # so that the source is let go of now, not some time later
@@ -72,7 +69,7 @@ class ReadAhead:
             batch = self._waiting.popleft()
             taken.append(batch)
             size += _weight(batch)
-            taken_bytes += _bytes(batch)
+            taken_bytes += batch.size
         self._size -= size
         self._bytes -= taken_bytes
         self._taken.set()
@@ -87,7 +84,3 @@ class ReadAhead:
 def _weight(batch: Batch) -> int:
     """An empty batch counts too: it is a transaction of the source."""
     return max(1, len(batch.changes))
-
-
-def _bytes(batch: Batch) -> int:
-    return batch.size or CHANGE_BYTES * len(batch.changes)
