@@ -1,8 +1,11 @@
-"""aiokafka's connection to a broker, which reads an answer to where it stays, and does not keep it.
+"""aiokafka's connection to a broker, which copies what goes and comes as few times as can be, and does not keep it.
 
 aiokafka 0.14 reads an answer in pieces, adds them up, copies it out of the sum, and holds that, beside what it made of
 it, until the next answer begins. For a fetch these are megabytes, at each connection, for as long as its records are
 worked on. A worker with many lanes has many of them. Here the room for a large answer is made once its size is known.
+
+And it puts a request's size and header before it by copying it twice, and asyncio copies once more what the socket does
+not take at once. For a produce request these are megabytes, too.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.util import wait_for
 
 from bus.kafka import native
+from bus.kafka.protocol import framed
 from bus.kafka.record_batches import IS_KNOWN_AIOKAFKA
 
 if TYPE_CHECKING:
@@ -110,7 +116,29 @@ class AnswersProtocol(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):
 
 
 class ForgetfulConnection(conn.AIOKafkaConnection):
-    """Lets go of an answer once it is decoded."""
+    """Joins a request with what goes before it once, and lets go of an answer once it is decoded."""
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        """Send a request; what is returned is awaited for its answer.
+
+        Raises:
+            KafkaConnectionError: the connection is closed, or breaks.
+        """
+        if self._writer is None:
+            return super().send(request, expect_response)  # says so
+        described = request.prepare(self._versions)
+        number = self._next_correlation_id()
+        header = described.build_request_header(correlation_id=number, client_id=self._client_id)
+        try:
+            self._writer.write(memoryview(framed(header, described)))
+        except OSError as error:
+            self.close(reason=conn.CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"Connection at {self._host}:{self._port} broken: {error}") from error
+        if not expect_response:
+            return self._writer.drain()
+        answered = self._loop.create_future()
+        self._requests.append((number, described, answered))
+        return wait_for(answered, self._request_timeout)
 
     @staticmethod
     async def _read(self_ref: Callable[[], Any]) -> None:

@@ -60,8 +60,9 @@ __all__ = [
     "stop",
 ]
 
-MAX_BATCH_BYTES: Final = 512 * 1024
-"""Bytes of one produced record batch; half of the broker's default limit, so that no header can push it over."""
+MAX_BATCH_BYTES: Final = 960 * 1024
+"""Bytes of one produced record batch, its header included: within the broker's default limit (1,048,588). A request
+takes one batch of a partition, so that smaller ones would cost more of them."""
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 TRANSACTION_TIMEOUT_MS: Final = 10_000

@@ -51,11 +51,20 @@ def encoded(described: Struct) -> bytes:
         ValueError: a value is not of the type that its field has, or there are more or fewer than fields.
     """
     parts: list[Any] = []
-    values = described.__dict__
-    try:
-        _codec(described.SCHEMA).encode([values[name] for name in described.SCHEMA.names], parts.append)
-    except struct.error as error:
-        raise ValueError(f"{type(described).__name__}: {error}") from None
+    _add(described, parts.append)
+    return b"".join(parts)
+
+
+def framed(header: Struct, request: Struct) -> bytes:
+    """The bytes of a request with its header as they are sent: how many they are, in four bytes, and they.
+
+    Raises:
+        ValueError: see `encoded`.
+    """
+    parts: list[Any] = [b""]
+    _add(header, parts.append)
+    _add(request, parts.append)
+    parts[0] = _LONG.pack(sum(map(len, parts)))
     return b"".join(parts)
 
 
@@ -87,6 +96,14 @@ def install() -> None:
     if IS_KNOWN_AIOKAFKA:
         Struct.encode = encoded
         Struct.decode = classmethod(decoded)
+
+
+def _add(described: Struct, add: Add) -> None:
+    values = described.__dict__
+    try:
+        _codec(described.SCHEMA).encode([values[name] for name in described.SCHEMA.names], add)
+    except struct.error as error:
+        raise ValueError(f"{type(described).__name__}: {error}") from None
 
 
 class _Codec(NamedTuple):

@@ -106,7 +106,7 @@ class FetchedBatch:
 
     Args:
         topic, partition: where it is from.
-        content: all of its bytes.
+        content: all of its bytes, among those that were fetched with them.
         first: records before this offset are left out.
 
     Raises:
@@ -115,7 +115,7 @@ class FetchedBatch:
 
     __slots__ = ("_content", "_first", "partition", "topic")
 
-    def __init__(self, topic: str, partition: int, content: bytes, first: int) -> None:
+    def __init__(self, topic: str, partition: int, content: memoryview, first: int) -> None:
         native.check_batch(content)
         self.topic = topic
         self.partition = partition
@@ -161,9 +161,9 @@ class _Fetched:
         self._place = self._end()
         return self._records.next_batch()
 
-    def next_bytes(self) -> bytes:
+    def next_bytes(self) -> memoryview:
         """Of the batch that `next_batch` gives."""
-        return self._content[self._place : self._end()]
+        return memoryview(self._content)[self._place : self._end()]
 
     def _end(self) -> int:
         return self._place + 12 + int.from_bytes(self._content[self._place + 8 : self._place + 12], "big")
@@ -181,7 +181,7 @@ class _BatchesOfPartition(fetcher.PartitionRecords):
             if fetched:
                 yield fetched
 
-    def _fetched(self, batch: Any, content: bytes) -> FetchedBatch | None:
+    def _fetched(self, batch: Any, content: memoryview) -> FetchedBatch | None:
         """The batch, unless a reader may not see it."""
         try:
             found = FetchedBatch(self._tp.topic, self._tp.partition, content, self.next_fetch_offset)

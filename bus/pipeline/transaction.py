@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bus.errors import DependencyError
@@ -54,7 +55,22 @@ async def send(producer: Any, outputs: Iterable[Made], now_ms: int) -> list[asyn
     batches = _whole_batches if record_batches.IS_USABLE else _plain_batches
     ready = [each async for each in batches(producer, outputs, now_ms)]
     clients.introduce(producer, {topic for (topic, _), _ in ready})
-    return [await producer.send_batch(batch, topic, partition=partition) for (topic, partition), batch in ready]
+    turns = _in_turns(ready)
+    return [await producer.send_batch(batch, topic, partition=partition) for (topic, partition), batch in turns]
+
+
+def _in_turns(ready: Iterable[tuple[Place, Any]]) -> list[tuple[Place, Any]]:
+    """The first batch of each partition, the second of each, and so on.
+
+    The client takes the next of a partition once the last is under way. One after the other they would keep it from
+    hearing of all partitions, which it adds to the transaction together, and from sending a batch of each at once.
+    """
+    turns: defaultdict[Place, int] = defaultdict(int)
+    numbered = []
+    for place, batch in ready:
+        numbered.append((turns[place], (place, batch)))
+        turns[place] += 1
+    return [each for _, each in sorted(numbered, key=itemgetter(0))]
 
 
 async def _whole_batches(producer: Any, outputs: Iterable[Made], now_ms: int) -> AsyncIterator[tuple[Place, Any]]:
@@ -75,11 +91,13 @@ async def _whole_batches(producer: Any, outputs: Iterable[Made], now_ms: int) ->
         part.append(output.key, output.value, output.headers)
     for place, parts in packed.items():
         batch = record_batches.builder(producer, clients.MAX_BATCH_BYTES, now_ms)
-        for part in parts:
+        batch.make_room(parts)
+        for number, part in enumerate(parts):
             taken = 0
             while (taken := batch.extend(part, taken)) < part.size:
                 yield place, batch
                 batch = record_batches.builder(producer, clients.MAX_BATCH_BYTES, now_ms)
+                batch.make_room(parts[number:], taken)
                 await asyncio.sleep(0)
             part.release()
         yield place, batch

@@ -352,7 +352,7 @@ async def test_other_consumers_of_the_process_have_records(log: Log) -> None:
 
 async def test_a_large_transaction_is_split_and_its_numbers_follow_each_other(log: Log) -> None:
     """The broker refuses a gap among a producer's sequence numbers, and takes a batch that comes twice for one."""
-    values = [b"%06d" % number * 1_000 for number in range(300)]
+    values = [b"%06d" % number * 1_000 for number in range(600)]
     async with log.producer("a") as producer:
         for _ in range(2):
             await producer.begin_transaction()

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport _PyBytes_Resize, PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.ref cimport Py_CLEAR, Py_INCREF, Py_XDECREF, PyObject
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy
 
@@ -26,6 +27,7 @@ cdef enum:
     TRANSACTIONAL = 0x10         # in a batch's attributes
     MOST_RECORDS = 1 << 20       # of a batch that are taken: compressed, a million more cost its sender nothing
 
+IS_CRC_COMPILED = google_crc32c.implementation == "c"  # else it reads bytes only
 cdef uint64_t _SEED = int.from_bytes(os.urandom(8), "little")
 cdef int64_t LAST_OFFSET = <int64_t>((<uint64_t>1 << 63) - (<uint64_t>1 << 32))  # and none in its batch is too large
 
@@ -70,16 +72,35 @@ cdef inline void put_number(uint8_t* p, uint64_t value, int size) noexcept nogil
         p[i] = <uint8_t>(value >> 8 * (size - 1 - i))
 
 
-def check_batch(bytes batch not None):
+@cython.final
+cdef class _Window:
+    """Bytes that somebody else has, for a call that only reads them: to cut them out would be to copy them."""
+
+    cdef Bytes _begin
+    cdef Py_ssize_t _size
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, <void*>self._begin, self._size, 1, flags)
+
+
+cdef uint32_t checksum(Bytes begin, Py_ssize_t size) except? 0:
+    """CRC-32C."""
+    cdef _Window window = _Window.__new__(_Window)
+    window._begin, window._size = begin, size
+    return google_crc32c.value(window if IS_CRC_COMPILED else bytes(window))
+
+
+def check_batch(const uint8_t[::1] batch not None):
     """See that bytes are a batch as it was written.
 
     Raises:
         DamagedBatchError: its checksum is wrong, or it is no batch.
     """
-    cdef Bytes head = <Bytes>PyBytes_AS_STRING(batch)
-    if PyBytes_GET_SIZE(batch) < HEAD_BYTES or head[16] != 2:
+    cdef Bytes head
+    if batch.shape[0] < HEAD_BYTES or batch[16] != 2:
         raise DamagedBatchError("it is no record batch of format 2")
-    if google_crc32c.value(batch[CHECKED_FROM:]) != number_at(head + 17):
+    head = &batch[0]
+    if checksum(head + CHECKED_FROM, batch.shape[0] - CHECKED_FROM) != number_at(head + 17):
         raise DamagedBatchError("its checksum is wrong")
     if not 0 <= long_at(head) <= LAST_OFFSET:
         raise DamagedBatchError("its offset, which the checksum is not about, is none")
@@ -135,12 +156,12 @@ cdef class Records:
             free(self._entries)
 
     @staticmethod
-    def of_batch(str topic, int partition, bytes batch not None, int64_t first, decompress, *, bint is_checked=False):
+    def of_batch(str topic, int partition, batch not None, int64_t first, decompress, *, bint is_checked=False):
         """The records of a batch, from an offset on.
 
         Args:
             topic, partition: where it was fetched from.
-            batch: all of its bytes.
+            batch: all of its bytes, or a memoryview of them, which nobody changes: they are not copied.
             first: records before this offset are left out.
             decompress: from a codec's number and bytes to bytes; may raise what it likes, and should when they are
                 too many.
@@ -150,35 +171,34 @@ cdef class Records:
             DamagedBatchError: its checksum is wrong, or it is no batch.
             UnreadableBatchError: its checksum is right, and its records are none, or too many.
         """
-        cdef Bytes head = <Bytes>PyBytes_AS_STRING(batch)
+        cdef const uint8_t[::1] whole = batch
+        cdef Bytes head
+        cdef Bytes begin
+        cdef Bytes end
         cdef int64_t count
         cdef Records made
-        cdef bytes content = batch
-        cdef int64_t skipped = HEAD_BYTES
         if not is_checked:
-            check_batch(batch)
+            check_batch(whole)
+        head = &whole[0]
+        begin, end = head + HEAD_BYTES, head + whole.shape[0]
         count = number_at(head + 57)
         if count > MOST_RECORDS:
             raise UnreadableBatchError(f"it has more than {MOST_RECORDS} records")
         codec = head[22] & 7
         if codec:
             content = bytes(decompress(codec, memoryview(batch)[HEAD_BYTES:]))
-            skipped = 0
-        if count > (PyBytes_GET_SIZE(content) - skipped) // RECORD_BYTES:
+            begin = <Bytes>PyBytes_AS_STRING(content)
+            end = begin + PyBytes_GET_SIZE(content)
+        else:
+            content = batch
+        if count > (end - begin) // RECORD_BYTES:
             raise UnreadableBatchError("it has fewer bytes than its records need")
         made = Records.__new__(Records)
         made.topic, made.partition, made._memory = topic, partition, content
         made._entries = <Entry*>malloc(max(1, count) * sizeof(Entry))
         if made._entries == NULL:
             raise MemoryError
-        made._count = lay_out(
-            <Bytes>PyBytes_AS_STRING(content) + skipped,
-            <Bytes>PyBytes_AS_STRING(content) + PyBytes_GET_SIZE(content),
-            head,
-            count,
-            first,
-            made._entries,
-        )
+        made._count = lay_out(begin, end, head, count, first, made._entries)
         if made._count < 0:
             raise UnreadableBatchError("its records are damaged")
         return made
@@ -631,7 +651,8 @@ cdef class BatchBuilder:
         compress: from a codec's number and bytes to bytes.
     """
 
-    cdef uint8_t* _bytes
+    cdef PyObject* _content          # bytes that are still being written, and nobody else has
+    cdef uint8_t* _bytes             # of it
     cdef int64_t _used, _room, _max_bytes, _timestamp
     cdef Py_ssize_t _count
     cdef int _attributes
@@ -643,13 +664,11 @@ cdef class BatchBuilder:
         self._attributes = codec | (TRANSACTIONAL if is_transactional else 0)
         self._producer = self._epoch = self._sequence = -1
         self._compress = compress
-        self._room, self._used = 4096, HEAD_BYTES
-        self._bytes = <uint8_t*>malloc(self._room)
-        if self._bytes == NULL:
-            raise MemoryError
+        self._used = HEAD_BYTES
+        self._resize(HEAD_BYTES)
 
     def __dealloc__(self):
-        free(self._bytes)
+        Py_XDECREF(self._content)
 
     def extend(self, Packed packed not None, int64_t place=0):
         """Take in records, from a place among their bytes on; the place up to which they were taken.
@@ -658,7 +677,7 @@ cdef class BatchBuilder:
             ValueError: the batch was sent, or no record begins at that place.
         """
         cdef uint32_t size
-        cdef int64_t whole
+        cdef int64_t whole, more
         cdef uint8_t* out
         if self._bytes == NULL:
             raise ValueError("the batch was sent")
@@ -671,9 +690,10 @@ cdef class BatchBuilder:
             if size > packed._used - place - 4:
                 raise ValueError(place)
             whole = 2 + number_size(self._count) + size
-            if self._count and self._used + whole + number_size(whole) > self._max_bytes:
+            more = number_size(whole) + whole
+            if self._count and self._used + more > self._max_bytes:
                 break
-            self._reserve(whole + 10)
+            self._reserve(more)
             out = write_number(self._bytes + self._used, whole)
             out[0], out[1] = 0, 0  # no attributes; no time after the batch's
             out = write_number(out + 2, self._count)
@@ -683,16 +703,55 @@ cdef class BatchBuilder:
             place += 4 + size
         return place
 
+    def make_room(self, list parts not None, int64_t place=0):
+        """Make room at once for as many records as it will take of these, the first part's from a place on.
+
+        What grows bit by bit is copied each time, and leaves holes behind it. Gives the size that it will have then.
+
+        Raises:
+            ValueError: the batch was sent.
+        """
+        cdef Packed part
+        cdef uint32_t size
+        cdef int64_t whole, used = self._used
+        cdef Py_ssize_t count = self._count
+        if self._bytes == NULL:
+            raise ValueError("the batch was sent")
+        for part in parts:
+            while 0 <= place <= part._used - 4:
+                memcpy(&size, part._bytes + place, 4)
+                whole = 2 + number_size(count) + size
+                if count and used + number_size(whole) + whole > self._max_bytes:
+                    break
+                used += number_size(whole) + whole
+                count += 1
+                place += 4 + size
+            if place != part._used:
+                break
+            place = 0
+        if used > self._room:
+            self._resize(used)
+        return used
+
     cdef int _reserve(self, int64_t more) except -1:
         cdef int64_t room = self._room
-        cdef uint8_t* larger
         if self._used + more > room:
             while self._used + more > room:
                 room *= 2
-            larger = <uint8_t*>realloc(self._bytes, room)
-            if larger == NULL:
-                raise MemoryError
-            self._bytes, self._room = larger, room
+            self._resize(room)
+        return 0
+
+    cdef int _resize(self, int64_t room) except -1:
+        """Make room for so many bytes; those that were written stay."""
+        cdef bytes content
+        self._bytes = NULL                                       # should there be no memory
+        if self._content == NULL:
+            content = PyBytes_FromStringAndSize(NULL, room)
+            Py_INCREF(content)
+            self._content = <PyObject*>content
+        else:
+            _PyBytes_Resize(&self._content, room)
+        self._bytes, self._room = <uint8_t*>PyBytes_AS_STRING(<bytes>self._content), room
         return 0
 
     def record_count(self):
@@ -725,8 +784,9 @@ cdef class BatchBuilder:
         if self._attributes & 7:
             made = self._compressed()
         if made is None:
-            made = PyBytes_FromStringAndSize(<const char*>self._bytes, self._used)
-        free(self._bytes)
+            self._resize(self._used)
+            made = <bytes>self._content
+        Py_CLEAR(self._content)
         self._bytes = NULL
         head = <uint8_t*>PyBytes_AS_STRING(made)
         put_number(head, 0, 8)                                   # base offset: the broker's
@@ -741,7 +801,7 @@ cdef class BatchBuilder:
         put_number(head + 51, self._epoch, 2)
         put_number(head + 53, self._sequence, 4)
         put_number(head + 57, self._count, 4)
-        put_number(head + 17, google_crc32c.value(made[CHECKED_FROM:]), 4)
+        put_number(head + 17, checksum(head + CHECKED_FROM, PyBytes_GET_SIZE(made) - CHECKED_FROM), 4)
         return made
 
     cdef bytes _compressed(self):

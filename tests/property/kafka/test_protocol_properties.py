@@ -99,6 +99,14 @@ def test_what_is_written_and_read_is_what_aiokafka_writes_and_reads(kind: type[S
         assert content.tell() == end
 
 
+def test_a_request_goes_behind_its_header_and_the_size_of_both() -> None:
+    chance = Random("framed")
+    for kind in (produce.ProduceRequest_v7, fetch.FetchRequest_v11, metadata.MetadataRequest_v5):
+        one = described(kind, chance)
+        header = one.build_request_header(7, "bus")
+        assert protocol.framed(header, one) == types.Bytes.encode(written(header) + written(one))
+
+
 @pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.__name__)
 def test_an_answer_that_is_cut_off_is_told(kind: type[Struct]) -> None:
     whole = max((written(described(kind, Random(seed))) for seed in range(5)), key=len)

@@ -77,6 +77,29 @@ def test_a_batch_takes_from_several(some: list[Content], others: list[Content]) 
     assert read_by_aiokafka(builder._build()) == _expected(some + others)
 
 
+@cases(200)
+@given(st.lists(_lists, max_size=4), st.integers(0, 700))
+def test_room_that_is_made_at_once_is_what_the_records_take(lists: list[list[Content]], most: int) -> None:
+    parts = [_packed(some) for some in lists]
+    made = []
+    builder = BatchBuilder(most, _NOW, False)
+    room = builder.make_room(parts)
+    for number, part in enumerate(parts):
+        taken = 0
+        while (taken := builder.extend(part, taken)) < part.size:
+            assert builder.size() == room
+            made.append(builder._build())
+            builder = BatchBuilder(most, _NOW, False)
+            room = builder.make_room(parts[number:], taken)
+    assert builder.size() == room
+    made.append(builder._build())
+    assert [each[1:] for batch in made for each in read_by_aiokafka(batch)] == [
+        each[1:] for each in _expected([content for some in lists for content in some])
+    ]
+    with pytest.raises(ValueError, match="was sent"):
+        builder.make_room(parts)
+
+
 @pytest.mark.parametrize("is_transactional", [True, False])
 @pytest.mark.parametrize("codec", sorted(CODECS))
 def test_the_head_says_what_aiokafka_says_in_it(codec: int, is_transactional: bool) -> None:
