@@ -140,11 +140,7 @@ class DatasetNormaliser:
         place = 0
         while place < len(records):
             if (interpreter := self._interpreter(records.frame(place))) is not None:
-                began, place = place, interpreter.take(records, place, len(records), made)
-                if interpreter.broken is not None and place < len(records):
-                    rejects[place] = interpreter.broken
-                    place += 1
-                    continue
+                began, place = place, interpreter.take(records, place, len(records), made, None, rejects)
                 if place > began:
                     continue
             output = self(records[place])
@@ -252,7 +248,7 @@ class Normalise:
         normalisers: of its inputs.
         rejects: the lane's memory; what a call changes in it, it changes at its end, so that a call that failed may be
             made again.
-        now: the time in seconds since 1970, asked when a record is rejected.
+        now: the time in seconds since 1970, asked when records are rejected.
     """
 
     def __init__(self, normalisers: Normalisers, rejects: OpenRejects, now: Callable[[], float] = time.time) -> None:
@@ -282,6 +278,7 @@ class Normalise:
             return made
         changes: dict[bytes, Entry] = {}
         letters = DeadLetters("normalise", place[0].removeprefix("raw."), place, records)
+        now = int(self._now() * 1000)
         bad_keys = {key_at(records, at) for at in rejected}
         for at in places(records, opened, bad_keys):
             key = key_at(records, at)
@@ -291,15 +288,11 @@ class Normalise:
                 # A record without a key can be neither superseded nor redriven. Nor can one with a key that is none:
                 # what is remembered must stay small.
                 if key is not None and len(key) <= MOST_KEY_BYTES:
-                    changes[key] = self._opened(offset_at(records, at), rejected[at])
+                    verdicts = [_verdict(entity, why.rule, why.field) for entity, why in rejected[at]]
+                    changes[key] = Entry(offset_at(records, at), now, tuple(verdicts))
             elif key in opened or key in changes:
                 _supersede(key, opened, changes)
         return [*made, *letters.made(), *self._rejects.settle(place, changes)]
-
-    def _opened(self, offset: int, rejected: Sequence[tuple[str, Reject]]) -> Entry:
-        """The key's newest change is a reject now."""
-        verdicts = [_verdict(entity, why.rule, why.field) for entity, why in rejected]
-        return Entry(offset, int(self._now() * 1000), tuple(verdicts))
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,6 @@ key                                   value
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -40,8 +39,7 @@ SUPERSEDED: Final = "superseded"
 REDRIVEN: Final = "redriven"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What one mapping said of the change.
 
     Attributes:
@@ -63,8 +61,7 @@ class Verdict:
         return told | {"reason": self.reason} if self.reason else told
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """The newest change of a key that was rejected.
 
     Attributes:
@@ -84,8 +81,8 @@ class Entry:
 
     def superseded(self) -> Entry:
         """A later change of the key is good."""
-        verdicts = (replace(each, state=SUPERSEDED) if each.state == OPEN else each for each in self.verdicts)
-        return replace(self, verdicts=tuple(verdicts))
+        verdicts = (each._replace(state=SUPERSEDED) if each.state == OPEN else each for each in self.verdicts)
+        return self._replace(verdicts=tuple(verdicts))
 
     def encode(self) -> bytes:
         """JSON; no value of the change."""

@@ -77,12 +77,12 @@ def renormalise(
         made = normaliser(record) if normaliser is not None else None
         if isinstance(made, Reject):
             same = (made.rule, made.field) == (verdict.rule, verdict.field)
-            verdicts.append(verdict if same else replace(verdict, rule=made.rule, field=made.field, reason=made.reason))
+            verdicts.append(verdict if same else verdict._replace(rule=made.rule, field=made.field, reason=made.reason))
             continue
-        verdicts.append(replace(verdict, state=SUPERSEDED if normaliser is None else REDRIVEN))
+        verdicts.append(verdict._replace(state=SUPERSEDED if normaliser is None else REDRIVEN))
         if made is not None:
             outputs.append(made)
-    return replace(entry, verdicts=tuple(verdicts)), outputs
+    return entry._replace(verdicts=tuple(verdicts)), outputs
 
 
 class LaneRedrives:

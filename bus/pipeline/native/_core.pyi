@@ -14,7 +14,15 @@ class Interpreter:
     broken: Reject | None
     def __init__(self, program: Program, target: Target | None = None) -> None: ...
     def convert(self, key: bytes, value: bytes) -> bytes | None: ...
-    def take(self, records: Records, place: int, stop: int, made: Packing, bodies: Bodies | None = None) -> int: ...
+    def take(
+        self,
+        records: Records,
+        place: int,
+        stop: int,
+        made: Packing,
+        bodies: Bodies | None = None,
+        rejects: dict[int, Reject] | None = None,
+    ) -> int: ...
     def take_some(
         self, records: Records, places: list[int], first: int, made: Packing, bodies: Bodies | None = None
     ) -> int: ...

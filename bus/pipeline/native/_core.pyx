@@ -18,7 +18,7 @@ from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_numb
 from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport DECIMAL_ROOM, is_utf8, murmur2, write_decimal, write_digits, write_little
 from bus.pipeline.native.parsing cimport (
-    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Part, Plain, days_from, digits_of,
+    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Part, Plain, days_from, is_time_of_day, digits_of,
     integer_of, moment_of, number_of, power_of_ten, read_form, read_iso, read_plain,
 )
 
@@ -37,7 +37,7 @@ cdef enum Role:
     OP, BEFORE, AFTER, OTHER
 
 cdef enum Operation:
-    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, INTEGER, DECIMAL, REAL, MOMENT, DIGITS, RESCALE, ZONED, CALL
+    CONSTANT, COPY, CLEAN, MASK, PSEUDONYM, INTEGER, DECIMAL, REAL, DATE, MOMENT, DIGITS, RESCALE, ZONED, CALL
 
 cdef enum Check:
     NO_CHECK, CITIZEN_ID, CREDIT_CODE
@@ -49,7 +49,7 @@ _KINDS = {
 _ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
 _OPERATIONS = {
     "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "integer": INTEGER,
-    "decimal": DECIMAL, "real": REAL, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "zoned": ZONED,
+    "decimal": DECIMAL, "real": REAL, "date": DATE, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "zoned": ZONED,
     "call": CALL,
 }
 _TOKENS = {
@@ -365,7 +365,8 @@ cdef class Interpreter:
     Attributes:
         program: as given.
         alike: the caller's, to find those that make the same.
-        broken: the reference's verdict on the record that was given up last; None if the reference has to look at it.
+        broken: the reference's verdict on the record that was looked at last; None if it is fine, or if the reference
+            has to look at it.
     """
 
     cdef readonly object program
@@ -533,7 +534,9 @@ cdef class Interpreter:
                 self._items[i].allowed[code >> 3] |= 1 << (code & 7)
             self._items[i].least, self._items[i].most = least, most
 
-    def take(self, Records records, Py_ssize_t place, Py_ssize_t stop, Packing made, Bodies bodies=None):
+    def take(
+        self, Records records, Py_ssize_t place, Py_ssize_t stop, Packing made, Bodies bodies=None, dict rejects=None
+    ):
         """Finish records, one after the other; the place of the first that it gives up, or where it was to stop.
 
         Args:
@@ -541,10 +544,16 @@ cdef class Interpreter:
             place, stop: of the first of them, and of the first that is not to be taken any more.
             made: where what becomes of them is added.
             bodies: of the records, shared by programs that are the same but for the frame; None for a program alone.
+            rejects: where the verdict on a record that is known to be rejected is added, by its place, and the record
+                passed over; None gives it up.
         """
         if not 0 <= place <= stop <= records._count or (bodies is not None and bodies._count != records._count):
             raise IndexError(place)
-        while place < stop and self._take(records, place, made, bodies):
+        while place < stop:
+            if not self._take(records, place, made, bodies):
+                if rejects is None or self.broken is None:
+                    break
+                rejects[place] = self.broken
             place += 1
         return place
 
@@ -1011,6 +1020,8 @@ cdef class Interpreter:
             return False
         if begin == end:
             return self._write(made.absent, made.absent_size)
+        if made.operation == DATE:
+            return self._write_number(made, number) if self._is_date(made, begin, end, &number) else self._call(i)
         if made.operation != MOMENT:
             return self._parse_number(i, made, begin, end)
         return self._write_number(made, number) if self._is_moment(made, begin, end, &number) else self._call(i)
@@ -1035,6 +1046,19 @@ cdef class Interpreter:
         if plain.behind or not made.least <= plain.number <= made.most:
             return self._call(i)
         return self._write_number(made, plain.number)
+
+    cdef bint _is_date(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
+        """A date by the first format that fits. A time that the format names must be one, and is left out."""
+        cdef Clock clock
+        cdef int* parts = clock.parts
+        cdef Way* form
+        cdef int i
+        for i in range(made.forms):
+            form = &self._forms[made.first_form + i]
+            if read_form(&self._form_parts[form.first], form.items, begin, end, &clock):
+                number[0] = days_from(parts[YEAR], parts[MONTH], parts[DAY])
+                return number[0] != -2147483648 and is_time_of_day(&clock)
+        return False
 
     cdef bint _is_moment(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
         cdef Clock clock

@@ -202,13 +202,17 @@ cdef inline int days_from(int year, int month, int day) noexcept nogil:
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
 
 
+cdef inline bint is_time_of_day(Clock* clock) noexcept nogil:
+    """Whether there is such an hour, minute and second."""
+    cdef int* parts = clock.parts
+    return 0 <= parts[HOUR] <= 23 and 0 <= parts[MINUTE] <= 59 and 0 <= parts[SECOND] <= 59
+
+
 cdef inline bint moment_of(Clock* clock, int offset, int64_t* micros) noexcept nogil:
     """Microseconds since 1970, of what states no offset, with this one, in minutes; False if there is no such time."""
     cdef int* parts = clock.parts
     cdef int days = days_from(parts[YEAR], parts[MONTH], parts[DAY])
-    if not 1000 <= parts[YEAR] <= 9000 or days == -2147483648:
-        return False
-    if not 0 <= parts[HOUR] <= 23 or not 0 <= parts[MINUTE] <= 59 or not 0 <= parts[SECOND] <= 59:
+    if not 1000 <= parts[YEAR] <= 9000 or days == -2147483648 or not is_time_of_day(clock):
         return False
     if clock.has_offset:
         offset = clock.offset

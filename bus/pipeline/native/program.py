@@ -71,8 +71,8 @@ class Instruction:
 
     Attributes:
         operation: constant, copy, clean (a text through steps and checks), mask, pseudonym; integer, decimal, real,
-            moment (out of a text); digits (a number as a text), rescale (a number or a decimal as a decimal), zoned (a
-            local time as a moment); or call.
+            date, moment (out of a text); digits (a number as a text), rescale (a number or a decimal as a decimal),
+            zoned (a local time as a moment); or call.
         slots: its source fields, by their places in the row.
         present: bytes before the value where there is one (the branch of a union); the whole field of a constant.
         absent: the whole field where the source has no value; None if the record is then rejected.
@@ -93,7 +93,7 @@ class Instruction:
         thousands, point: of a number in a text, the codes of its signs; -1 for none.
         source_scale, source_precision: of a decimal that is read; precision 0 for a number.
         scale, whole: of one that is written, the digits after its point, and before it at most.
-        forms: of a moment in a text; none for ISO 8601.
+        forms: of a date or a moment in a text; none for a moment in ISO 8601.
         offset: of one that states none, or of a local time, minutes.
         unit: microseconds of its number.
     """
@@ -390,10 +390,12 @@ def _operation(
         return _rescaling(rule, source, written)
     if rule.timestamp is not None:
         found = _moment(rule.timestamp, written)
+    elif rule.date:
+        found = _date(rule, written)
     elif rule.number is not None:
         found = _number(rule.number, written, target)
     else:
-        found = {"operation": "clean"} if target.name == "string" and not (rule.date or rule.codes) else None
+        found = {"operation": "clean"} if target.name == "string" and not rule.codes else None
     return None if found is None else found | _cleaning(rule)
 
 
@@ -482,6 +484,15 @@ def _moment(rule: Timestamp, written: Any) -> dict[str, Any] | None:
     if forms is None or unit is None:
         return None
     return {"operation": "moment", "forms": forms, "offset": _minutes(rule.timezone), "unit": unit}
+
+
+def _date(rule: FieldRule, written: Any) -> dict[str, Any] | None:
+    forms = native_forms(rule.date)
+    return (
+        None
+        if forms is None or rule.check or _encoding(written) != ("int", "date")
+        else {"operation": "date", "forms": forms}
+    )
 
 
 def _zoned(rule: Timestamp, source: Any, written: Any) -> dict[str, Any] | None:

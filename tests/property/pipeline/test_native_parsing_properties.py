@@ -33,6 +33,8 @@ def cents(precision: int, scale: int = 2) -> dict[str, Any]:
     return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
 
 
+DATE: Final = {"type": "int", "logicalType": "date"}
+
 OF_TEXTS: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
     "int": ("int", {"number": {"type": "integer"}, "steps": ["nfkc", "trim"]}),
     "long": ("long", {"number": {"type": "integer", "thousands": ","}}),
@@ -49,6 +51,8 @@ OF_TEXTS: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
     "ISO 8601 in milliseconds": (MILLIS, {"timestamp": {"timezone": "-09:30"}}),
     "formats": (MICROS, {"timestamp": {"formats": ["YYYY-MM-DD hh:mm:ss", "YYYYMMDDhhmmss"], "timezone": "-03:30"}}),
     "other formats": (MILLIS, {"timestamp": {"formats": ["YYYY年M月D日 h:mm", "D/M/YYYY hh:mm:ss.f"]}}),
+    "date": (DATE, {"date": ["YYYYMMDD", "YYYY-MM-DD", "M/D/YYYY"], "steps": ["nfkc", "trim"]}),
+    "date of a moment": (DATE, {"date": ["YYYY年M月D日 h:mm", "YYYY-MM-DD hh:mm:ss"], "max_length": 19}),
     "date alone": (MICROS, {"timestamp": {"formats": ["YYYYMMDD", "M/D/YYYY"]}}),
 }
 
