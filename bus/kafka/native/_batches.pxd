@@ -13,6 +13,10 @@ cdef inline bint read_number(Bytes* place, Bytes end, int64_t* value) noexcept n
     cdef uint64_t found = 0
     cdef uint8_t byte
     cdef int shift = 0
+    if p < end and p[0] < 0x80:  # as most are
+        value[0] = (p[0] >> 1) ^ -<int64_t>(p[0] & 1)
+        place[0] = p + 1
+        return True
     while p < end:
         byte = p[0]
         p += 1

@@ -25,6 +25,7 @@ cdef enum:
     CHECKED_FROM = 21            # what the checksum is about begins here
     RECORD_BYTES = 7             # that a record has at least: six numbers and its attributes
     TRANSACTIONAL = 0x10         # in a batch's attributes
+    MORE_IN_BATCH = 5            # bytes that a packed record, with four for its size, may have more there, at most
     MOST_RECORDS = 1 << 20       # of a batch that are taken: compressed, a million more cost its sender nothing
 
 IS_CRC_COMPILED = google_crc32c.implementation == "c"  # else it reads bytes only
@@ -706,39 +707,22 @@ cdef class BatchBuilder:
     def make_room(self, list parts not None, int64_t place=0):
         """Make room at once for as many records as it will take of these, the first part's from a place on.
 
-        What grows bit by bit is copied each time, and leaves holes behind it. Gives the size that it will have then.
+        What grows bit by bit is copied each time, and leaves holes behind it.
 
         Raises:
             ValueError: the batch was sent.
         """
         cdef Packed part
-        cdef uint32_t size
-        cdef int64_t whole, used = self._used
-        cdef Py_ssize_t count = self._count
+        cdef int64_t room = self._used - place
         if self._bytes == NULL:
             raise ValueError("the batch was sent")
         for part in parts:
-            while 0 <= place <= part._used - 4:
-                memcpy(&size, part._bytes + place, 4)
-                whole = 2 + number_size(count) + size
-                if count and used + number_size(whole) + whole > self._max_bytes:
-                    break
-                used += number_size(whole) + whole
-                count += 1
-                place += 4 + size
-            if place != part._used:
-                break
-            place = 0
-        if used > self._room:
-            self._resize(used)
-        return used
+            room += part._used + MORE_IN_BATCH * part.count
+        self._reserve(min(room, self._max_bytes) - self._used)
 
     cdef int _reserve(self, int64_t more) except -1:
-        cdef int64_t room = self._room
-        if self._used + more > room:
-            while self._used + more > room:
-                room *= 2
-            self._resize(room)
+        if self._used + more > self._room:
+            self._resize(self._used + max(more, self._room // 8))
         return 0
 
     cdef int _resize(self, int64_t room) except -1:
@@ -753,6 +737,11 @@ cdef class BatchBuilder:
             _PyBytes_Resize(&self._content, room)
         self._bytes, self._room = <uint8_t*>PyBytes_AS_STRING(<bytes>self._content), room
         return 0
+
+    @property
+    def room(self):
+        """Bytes that it has room for, those that there are included."""
+        return self._room
 
     def record_count(self):
         """How many records there are."""

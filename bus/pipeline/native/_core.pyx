@@ -1215,6 +1215,7 @@ cdef class Interpreter:
         cdef Bytes p = self._out + self._spans[i]
         cdef Bytes end = self._out + self._spans[i + 1]
         cdef int null_at = self._target_null_at[i]
+        found.number = 0
         if null_at >= 0:
             if p[0] == 2 * null_at:
                 return False
