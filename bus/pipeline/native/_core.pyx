@@ -72,6 +72,7 @@ cdef struct Slot:
     int64_t number
     bint is_null
     bint is_ascii        # of a text
+    bint is_plain      # of a text: see `is_utf8`
 
 cdef struct Item:        # so many characters of a class
     uint8_t allowed[16]
@@ -189,6 +190,50 @@ cdef bint is_uuid(Bytes p, int64_t size) noexcept nogil:
         elif not (48 <= p[i] <= 57 or 97 <= p[i] <= 102 or 65 <= p[i] <= 70):
             return False
     return True
+
+
+cdef bint stays(Bytes p, Bytes end, bint is_plain, int steps) noexcept nogil:
+    """Whether `nfkc`, `upper` and `lower` leave a text as it is, as they do most; that is seen faster than written."""
+    cdef uint32_t c
+    if is_plain and not steps & (UPPER | LOWER):
+        return True
+    while p < end:
+        c = p[0]
+        if c < 0x80:
+            if (steps & LOWER and 0x41 <= c <= 0x5A) or (steps & UPPER and 0x61 <= c <= 0x7A):
+                return False
+            p += 1
+        elif c & 0xF0 == 0xE0:
+            if not is_settled((c & 0x0F) << 12 | (p[1] & 0x3F) << 6 | (p[2] & 0x3F)):
+                return False
+            p += 3
+        elif c == 0xC2 and p[1] == 0xB7:  # the middle dot of names
+            p += 2
+        else:
+            return False
+    return True
+
+
+cdef inline void move(uint8_t* out, Bytes p, int64_t size) noexcept nogil:
+    """As `memmove`, which is a call that costs more than it does where there are few bytes, as in most fields."""
+    cdef uint64_t first, last
+    cdef uint32_t head, tail
+    if size > 16:
+        memmove(out, p, size)
+    elif size >= 8:
+        memcpy(&first, p, 8)
+        memcpy(&last, p + size - 8, 8)
+        memcpy(out, &first, 8)
+        memcpy(out + size - 8, &last, 8)
+    elif size >= 4:
+        memcpy(&head, p, 4)
+        memcpy(&tail, p + size - 4, 4)
+        memcpy(out, &head, 4)
+        memcpy(out + size - 4, &tail, 4)
+    elif size == 1:
+        out[0] = p[0]
+    elif size > 0:
+        memmove(out, p, size)
 
 
 cdef uint8_t* cleaned(Bytes p, Bytes end, uint8_t* out, int steps) noexcept nogil:
@@ -737,9 +782,9 @@ cdef class Interpreter:
 
     cdef bint _is_published(self, Bytes key, int64_t key_size) except -1:
         """Whether the key of a deleted row, which is in the slots unless there was none, passes scope and rules."""
-        cdef bint is_ascii
+        cdef bint is_ascii, is_plain
         cdef int i
-        if not is_utf8(key, key + key_size, &is_ascii):
+        if not is_utf8(key, key + key_size, &is_ascii, &is_plain):
             return False
         if self._scope is not None:  # it is about the record's key, not the row's
             if self._slots_are_empty or self._key_slot < 0 or not self._is_key(key, key_size):
@@ -821,7 +866,7 @@ cdef class Interpreter:
     ) noexcept nogil:
         cdef Bytes begin = p
         cdef int64_t number = 0, size = 0
-        cdef bint is_ascii = False
+        cdef bint is_ascii = False, is_plain = False
         cdef int i, kind = node.kind
         if kind == NUMBER:
             if not read_number(&p, end, &number):
@@ -834,7 +879,7 @@ cdef class Interpreter:
                 return False
             begin = p
             p += size
-            if kind == TEXT and not is_skipped and not is_utf8(begin, p, &is_ascii):
+            if kind == TEXT and not is_skipped and not is_utf8(begin, p, &is_ascii, &is_plain):
                 return False
             if kind == UUID and not is_uuid(begin, size):
                 return False
@@ -866,7 +911,7 @@ cdef class Interpreter:
             slot.text = begin
             slot.size = size
             slot.number = number
-            slot.is_ascii = is_ascii
+            slot.is_ascii, slot.is_plain = is_ascii, is_plain
             slot.end = p
         return True
 
@@ -932,10 +977,7 @@ cdef class Interpreter:
         if made == NULL:
             return False
         self._reserve(size)
-        if size == 1:
-            self._out[self._used] = made[0]
-        else:
-            memcpy(self._out + self._used, made, size)
+        move(self._out + self._used, made, size)
         self._used += size
         return True
 
@@ -952,7 +994,7 @@ cdef class Interpreter:
         else:
             if kind == BYTES or kind == TEXT:
                 out = write_number(out, slot.size)
-            memcpy(out, slot.text, slot.size)
+            move(out, slot.text, slot.size)
             out += slot.size
         self._used = out - self._out
         return True
@@ -984,11 +1026,12 @@ cdef class Interpreter:
         self._reserve(slot.size + 30)
         begin[0], end[0] = slot.text, slot.text + slot.size
         if made.steps:
-            scratch = self._out + self._used + 20
-            end[0] = cleaned(slot.text, slot.text + slot.size, scratch, made.steps)
-            if end[0] == NULL:
-                return FOR_REFERENCE
-            begin[0] = scratch
+            if not stays(begin[0], end[0], slot.is_plain, made.steps):
+                scratch = self._out + self._used + 20
+                end[0] = cleaned(slot.text, slot.text + slot.size, scratch, made.steps)
+                if end[0] == NULL:
+                    return FOR_REFERENCE
+                begin[0] = scratch
             if made.steps & TRIM:
                 while end[0] > begin[0] and is_space((end[0] - 1)[0]):
                     end[0] -= 1
@@ -1087,7 +1130,7 @@ cdef class Interpreter:
         self._write(made.present, made.present_size)
         self._reserve(size + 10)
         place = write_number(self._out + self._used, size) - self._out
-        memmove(self._out + place, text, size)
+        move(self._out + place, text, size)
         self._used = place + size
         return True
 
@@ -1197,10 +1240,13 @@ cdef class Interpreter:
     cdef bint _agrees(self) noexcept:
         """The rules over several fields; see `bus.pipeline.mapping.cross_rule`."""
         cdef Slot number, other
-        if self._birth_id >= 0 and self._is_id(self._birth_id, &number):
+        cdef bint is_id = self._birth_id >= 0 and self._is_id(self._birth_id, &number)
+        if is_id:
             if self._made(self._birth_date, &other, False) and other.number != days_of(number.text + 6):
                 return False
-        if self._sex_id >= 0 and self._is_id(self._sex_id, &number):
+        if self._sex_id != self._birth_id:
+            is_id = self._sex_id >= 0 and self._is_id(self._sex_id, &number)
+        if is_id and self._sex_id >= 0:
             if self._made(self._sex, &other, True) and other.size == 1:
                 if other.text[0] == (50 if number.text[16] & 1 else 49):
                     return False

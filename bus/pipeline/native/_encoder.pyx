@@ -409,10 +409,10 @@ cdef class Writer:
 
     cdef bint _write_text_cell(self, Form form, const Column* column, int64_t row) except -1:
         cdef int64_t size = 0
-        cdef bint is_ascii = False
+        cdef bint is_ascii = False, is_plain = False
         cdef const uint8_t* octets = octets_of(column, row, &size)
         cdef PyObject* found
-        if size < 0 or not is_utf8(octets, octets + size, &is_ascii):
+        if size < 0 or not is_utf8(octets, octets + size, &is_ascii, &is_plain):
             return False
         if form.kind == STRING and (form.logical == PLAIN or form.logical == UUID):
             self._put_number(size)

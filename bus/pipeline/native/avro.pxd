@@ -97,28 +97,42 @@ cdef inline uint32_t murmur2(const uint8_t* p, int64_t size) noexcept nogil:
     return h ^ h >> 15
 
 
-cdef inline bint is_utf8(const uint8_t* p, const uint8_t* end, bint* is_ascii) noexcept nogil:
-    """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629)."""
+cdef inline bint is_utf8(const uint8_t* p, const uint8_t* end, bint* is_ascii, bint* is_plain) noexcept nogil:
+    """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629).
+
+    Args:
+        p, end: the bytes.
+        is_ascii: told whether they are.
+        is_plain: told whether all is ASCII or ideographs from U+4E00 on, which NFKC leaves as they are; False says
+            nothing.
+    """
+    cdef const uint8_t* begin = p
     cdef uint64_t word
     cdef uint8_t lead, low, high
     cdef int more
-    is_ascii[0] = True
+    is_ascii[0] = is_plain[0] = True
     while p < end:
-        if end - p >= 8:
-            memcpy(&word, p, 8)
-            if not word & <uint64_t>0x8080808080808080:
-                p += 8
-                continue
         lead = p[0]
         if lead < 0x80:
+            if end - p >= 8:
+                memcpy(&word, p, 8)
+                p += 1 if word & <uint64_t>0x8080808080808080 else 8
+                continue
+            if end - begin >= 8:  # what is left, and some of what was looked at
+                memcpy(&word, end - 8, 8)
+                if not word & <uint64_t>0x8080808080808080:
+                    break
             p += 1
             continue
         is_ascii[0] = False
         if 0xE1 <= lead <= 0xEC:  # most of what is not ASCII, ideographs among it
             if end - p < 3 or p[1] & 0xC0 != 0x80 or p[2] & 0xC0 != 0x80:
                 return False
+            if not 0xE5 <= lead <= 0xE9 and (lead != 0xE4 or p[1] < 0xB8):
+                is_plain[0] = False
             p += 3
             continue
+        is_plain[0] = False
         p += 1
         low, high = 0x80, 0xBF
         if 0xC2 <= lead <= 0xDF:
