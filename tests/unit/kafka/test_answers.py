@@ -8,10 +8,13 @@ import random
 import tracemalloc
 import weakref
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY, Mock
 
 import aiokafka
 import pytest
 from aiokafka import conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.kafka.answers import SMALL_BYTES, AnswersProtocol, ForgetfulConnection
 from bus.kafka.record_batches import KNOWN_AIOKAFKA
@@ -157,6 +160,46 @@ async def test_reading_ends_with_the_connection() -> None:
     owner.feed(framed(b"last"))
     del owner
     await asyncio.wait_for(task, 5)
+
+
+class Writer:
+    """What sending needs of a stream."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def write(self, content: bytes | memoryview) -> None:
+        self.sent.append(bytes(content))
+
+    async def drain(self) -> None:
+        return
+
+
+def connected(kind: type[Any]) -> Any:
+    one = kind("localhost", 9092, client_id="bus")
+    one._writer, one._versions = Writer(), {MetadataRequest.API_KEY: (0, 5)}
+    return one
+
+
+async def test_a_request_is_sent_as_aiokafka_sends_it() -> None:
+    ours, theirs = connected(ForgetfulConnection), connected(ForgetfulConnection.__mro__[1])
+
+    for expects in (True, False):
+        for each in (ours, theirs):
+            each.send(MetadataRequest(["raw.gongan.population"]), expects).close()
+
+    assert ours._writer.sent == theirs._writer.sent
+    assert [waiting[:2] for waiting in ours._requests] == [(1, ANY)] == [waiting[:2] for waiting in theirs._requests]
+
+
+async def test_a_request_on_a_closed_or_broken_connection_is_refused() -> None:
+    closed, broken = connected(ForgetfulConnection), connected(ForgetfulConnection)
+    closed._writer = None
+    broken._writer.write = Mock(side_effect=ConnectionResetError("cut"))
+
+    for each, told in ((closed, "No connection"), (broken, "cut")):
+        with pytest.raises(KafkaConnectionError, match=told):
+            each.send(MetadataRequest([]))
 
 
 def test_every_client_of_this_process_has_such_connections() -> None:
