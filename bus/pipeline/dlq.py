@@ -57,21 +57,34 @@ def dead_letter(
         headers: of the original.
         told: see `reject_headers`.
     """
-    if wire.record_size(key, original, [*headers, *told]) <= wire.MAX_SENT_BYTES:
-        return Output(wire.dlq_topic(dataset), 0, key, original, [*headers, *told])
     sizes = {"value": len(original or b""), "headers": wire.record_size(None, None, headers), "key": len(key or b"")}
-    room = wire.MAX_SENT_BYTES - wire.record_size(None, None, told)
+    sent = sizes | {"headers": _header_bytes(headers) + _number_bytes(len(headers))}
+    room = wire.MAX_SENT_BYTES - _header_bytes(told)
+    if sum(sent.values()) <= room:
+        return Output(wire.dlq_topic(dataset), 0, key, original, [*headers, *told])
     made = [*told]
-    while sum(sizes.values()) > room and sizes:
-        part = max(sizes, key=sizes.__getitem__)
-        made.append((LEFT_OUT if part == "value" else f"{LEFT_OUT}_{part}", str(sizes.pop(part)).encode()))
+    while sum(sent.values()) > room and sent:
+        part = max(sent, key=sent.__getitem__)
+        del sent[part]
+        made.append((LEFT_OUT if part == "value" else f"{LEFT_OUT}_{part}", str(sizes[part]).encode()))
     return Output(
         wire.dlq_topic(dataset),
         0,
-        key if "key" in sizes else None,
-        original if "value" in sizes else None,
-        [*(headers if "headers" in sizes else ()), *made],
+        key if "key" in sent else None,
+        original if "value" in sent else None,
+        [*(headers if "headers" in sent else ()), *made],
     )
+
+
+def _header_bytes(headers: Sequence[Header]) -> int:
+    """Bytes of headers as they stand in a record: a foreign one may consist of little but their framing."""
+    framing = sum(_number_bytes(len(name.encode())) + _number_bytes(len(content or b"")) for name, content in headers)
+    return wire.record_size(None, None, headers) + framing
+
+
+def _number_bytes(number: int) -> int:
+    """Of a number from 0 on, zig-zag and with seven bits in a byte (Kafka's documentation, "Record")."""
+    return max(1, ((2 * number).bit_length() + 6) // 7)
 
 
 class DeadLetters:

@@ -34,6 +34,7 @@ def test_a_letter_has_the_original_whole() -> None:
     [
         (b"k", b"v" * MB, [("x", b"y")], {"bus_reject_left_out": b"1048576"}),
         (b"k", b"v", [("x", b"h" * MB)], {"bus_reject_left_out_headers": b"1048577"}),
+        (b"k", b"v", [("x", b"")] * (MB // 3), {"bus_reject_left_out_headers": b"349525"}),
         (b"k" * 3 * MB, b"v", [], {"bus_reject_left_out_key": b"3145728"}),
         (
             b"k" * MB,
@@ -46,7 +47,7 @@ def test_a_letter_has_the_original_whole() -> None:
             },
         ),
     ],
-    ids=["value", "headers", "key", "all"],
+    ids=["value", "headers", "framing of headers", "key", "all"],
 )
 def test_what_makes_it_too_large_is_left_out_and_told(
     key: bytes, value: bytes, headers: wire.Headers, left_out: dict[str, bytes]
@@ -100,6 +101,21 @@ def test_letters_of_whole_batches_are_those_of_their_records() -> None:
     assert [*one_by_one(whole.made())] == [*one_by_one(by_record.made())]
     rules = {("a.b", "codes"): 8, ("a.b", "undecodable"): 8}
     assert Tally.of(whole.made()) == Tally.of(by_record.made()) == Tally(Counter({"dlq.a.b": 16}), Counter(rules))
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
+@pytest.mark.parametrize("headers", [0, 63, 64, 4_420])
+def test_what_the_framing_of_headers_makes_too_large_is_so_in_both_ways(headers: int) -> None:
+    border = wire.MAX_SENT_BYTES - 5 * headers
+    records = [Record(n, b"k", b"v" * (border - n), [("abc", b"")] * headers) for n in range(140, 240)]
+    made = []
+    for way in (records, Records.of("raw.a.b", 3, records)):
+        letters = DeadLetters("normalise", "a.b", ("raw.a.b", 3), way)
+        for place in range(len(records)):
+            letters.add(place, REJECTS[0], "c.one")
+        made.append([*one_by_one(letters.made())])
+    assert made[0] == made[1]
+    assert {letter.value is None for letter in made[0]} == {False, True}, "the border is among them"
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
