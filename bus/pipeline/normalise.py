@@ -140,7 +140,7 @@ class DatasetNormaliser:
         place = 0
         while place < len(records):
             if (interpreter := self._interpreter(records.frame(place))) is not None:
-                began, place = place, interpreter.take(records, place, len(records), made, None, rejects)
+                began, place = place, interpreter.take(records, place, len(records), made, rejects=rejects)
                 if place > began:
                     continue
             output = self(records[place])

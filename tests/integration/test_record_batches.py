@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,13 +257,13 @@ async def test_a_compacted_topic_is_read_alike(kafka_connection: Connection, uni
     soon = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.001", "segment.ms": "100"}
     soon |= {"min.compaction.lag.ms": "0", "max.compaction.lag.ms": "200", "delete.retention.ms": "0"}
     await asyncio.to_thread(Admin(kafka_connection).create_topics, [NewTopic(log.topic, 1, soon)])
+    times = count(int(time.time() * 1000) - 600_000, 250)  # a segment's time passes by its records' timestamps
     async with log.producer() as producer:
 
         async def is_compacted() -> bool:
             keys = [b"%d" % number if number % 5 else os.urandom(8) for number in range(30)]  # every fifth one stays
             outputs = [Output(log.topic, 0, key, b"v", []) for key in keys]
-            await asyncio.gather(*await transaction.send(producer, outputs, int(time.time() * 1000)))
-            await asyncio.sleep(0.25)  # a segment's time passes, by its records' timestamps
+            await asyncio.gather(*await transaction.send(producer, outputs, next(times)))
             (first, *_, last) = seen = (await log.plain())[0]
             return bool(last[0] - first[0] >= len(seen))
 

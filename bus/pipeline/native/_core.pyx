@@ -18,8 +18,8 @@ from bus.kafka.native._batches cimport Bytes, Entry, Packing, Records, read_numb
 from bus.pipeline.native._memo cimport Memo
 from bus.pipeline.native.avro cimport DECIMAL_ROOM, is_utf8, murmur2, write_decimal, write_digits, write_little
 from bus.pipeline.native.parsing cimport (
-    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Part, Plain, days_from, is_time_of_day, digits_of,
-    integer_of, moment_of, number_of, power_of_ten, read_form, read_iso, read_plain,
+    DAY, FRACTION, HOUR, LITERAL, MINUTE, MONTH, MOST_DIGITS, SECOND, YEAR, Clock, Part, Plain, days_from, digits_of,
+    integer_of, is_time_of_day, moment_of, number_of, power_of_ten, read_form, read_iso, read_plain,
 )
 
 from bus.catalogue.view import MOST_FILLED as MOST_MASK_FILLED
@@ -49,8 +49,8 @@ _KINDS = {
 _ROLES = {"op": OP, "before": BEFORE, "after": AFTER}
 _OPERATIONS = {
     "constant": CONSTANT, "copy": COPY, "clean": CLEAN, "mask": MASK, "pseudonym": PSEUDONYM, "integer": INTEGER,
-    "decimal": DECIMAL, "real": REAL, "date": DATE, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE, "zoned": ZONED,
-    "call": CALL,
+    "decimal": DECIMAL, "real": REAL, "date": DATE, "moment": MOMENT, "digits": DIGITS, "rescale": RESCALE,
+    "zoned": ZONED, "call": CALL,
 }
 _TOKENS = {
     "": LITERAL, "year": YEAR, "month": MONTH, "day": DAY, "hour": HOUR, "minute": MINUTE, "second": SECOND,
@@ -72,7 +72,7 @@ cdef struct Slot:
     int64_t number
     bint is_null
     bint is_ascii        # of a text
-    bint is_plain      # of a text: see `is_utf8`
+    bint is_plain        # of a text: see `is_utf8`
 
 cdef struct Item:        # so many characters of a class
     uint8_t allowed[16]
@@ -188,28 +188,6 @@ cdef bint is_uuid(Bytes p, int64_t size) noexcept nogil:
             if p[i] != 45:
                 return False
         elif not (48 <= p[i] <= 57 or 97 <= p[i] <= 102 or 65 <= p[i] <= 70):
-            return False
-    return True
-
-
-cdef bint stays(Bytes p, Bytes end, bint is_plain, int steps) noexcept nogil:
-    """Whether `nfkc`, `upper` and `lower` leave a text as it is, as they do most; that is seen faster than written."""
-    cdef uint32_t c
-    if is_plain and not steps & (UPPER | LOWER):
-        return True
-    while p < end:
-        c = p[0]
-        if c < 0x80:
-            if (steps & LOWER and 0x41 <= c <= 0x5A) or (steps & UPPER and 0x61 <= c <= 0x7A):
-                return False
-            p += 1
-        elif c & 0xF0 == 0xE0:
-            if not is_settled((c & 0x0F) << 12 | (p[1] & 0x3F) << 6 | (p[2] & 0x3F)):
-                return False
-            p += 3
-        elif c == 0xC2 and p[1] == 0xB7:  # the middle dot of names
-            p += 2
-        else:
             return False
     return True
 
@@ -1026,7 +1004,7 @@ cdef class Interpreter:
         self._reserve(slot.size + 30)
         begin[0], end[0] = slot.text, slot.text + slot.size
         if made.steps:
-            if not stays(begin[0], end[0], slot.is_plain, made.steps):
+            if not slot.is_plain or made.steps & (UPPER | LOWER):  # else only its ends may change
                 scratch = self._out + self._used + 20
                 end[0] = cleaned(slot.text, slot.text + slot.size, scratch, made.steps)
                 if end[0] == NULL:
@@ -1094,29 +1072,28 @@ cdef class Interpreter:
         """A date by the first format that fits. A time that the format names must be one, and is left out."""
         cdef Clock clock
         cdef int* parts = clock.parts
-        cdef Way* form
-        cdef int i
-        for i in range(made.forms):
-            form = &self._forms[made.first_form + i]
-            if read_form(&self._form_parts[form.first], form.items, begin, end, &clock):
-                number[0] = days_from(parts[YEAR], parts[MONTH], parts[DAY])
-                return number[0] != -2147483648 and is_time_of_day(&clock)
-        return False
+        if not self._read_clock(made, begin, end, &clock):
+            return False
+        number[0] = days_from(parts[YEAR], parts[MONTH], parts[DAY])
+        return number[0] != -2147483648 and is_time_of_day(&clock)
 
     cdef bint _is_moment(self, Instruction* made, Bytes begin, Bytes end, int64_t* number) noexcept nogil:
         cdef Clock clock
-        cdef Way* form
-        cdef int i
-        cdef bint is_found = made.forms == 0 and read_iso(begin, end, &clock)
-        for i in range(made.forms):
-            form = &self._forms[made.first_form + i]
-            if read_form(&self._form_parts[form.first], form.items, begin, end, &clock):
-                is_found = True
-                break
+        cdef bint is_found = self._read_clock(made, begin, end, &clock) if made.forms else read_iso(begin, end, &clock)
         if not is_found or not moment_of(&clock, made.offset, number) or clock.parts[FRACTION] % made.unit:
             return False
         number[0] //= made.unit
         return True
+
+    cdef bint _read_clock(self, Instruction* made, Bytes begin, Bytes end, Clock* clock) noexcept nogil:
+        """What stands in a text, by the first of the formats that fits."""
+        cdef Way* form
+        cdef int i
+        for i in range(made.forms):
+            form = &self._forms[made.first_form + i]
+            if read_form(&self._form_parts[form.first], form.items, begin, end, clock):
+                return True
+        return False
 
     cdef bint _write_number(self, Instruction* made, int64_t number) except -1:
         self._write(made.present, made.present_size)
@@ -1240,14 +1217,15 @@ cdef class Interpreter:
     cdef bint _agrees(self) noexcept:
         """The rules over several fields; see `bus.pipeline.mapping.cross_rule`."""
         cdef Slot number, other
-        cdef bint is_id = self._birth_id >= 0 and self._is_id(self._birth_id, &number)
-        if is_id:
-            if self._made(self._birth_date, &other, False) and other.number != days_of(number.text + 6):
+        cdef bint is_id = False
+        if self._birth_id >= 0:
+            is_id = self._is_id(self._birth_id, &number)
+            if is_id and self._made(self._birth_date, &other, False) and other.number != days_of(number.text + 6):
                 return False
-        if self._sex_id != self._birth_id:
-            is_id = self._sex_id >= 0 and self._is_id(self._sex_id, &number)
-        if is_id and self._sex_id >= 0:
-            if self._made(self._sex, &other, True) and other.size == 1:
+        if self._sex_id >= 0:
+            if self._sex_id != self._birth_id:
+                is_id = self._is_id(self._sex_id, &number)
+            if is_id and self._made(self._sex, &other, True) and other.size == 1:
                 if other.text[0] == (50 if number.text[16] & 1 else 49):
                     return False
         return True

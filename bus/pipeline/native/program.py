@@ -488,11 +488,9 @@ def _moment(rule: Timestamp, written: Any) -> dict[str, Any] | None:
 
 def _date(rule: FieldRule, written: Any) -> dict[str, Any] | None:
     forms = native_forms(rule.date)
-    return (
-        None
-        if forms is None or rule.check or _encoding(written) != ("int", "date")
-        else {"operation": "date", "forms": forms}
-    )
+    if forms is None or rule.check or _encoding(written) != ("int", "date"):
+        return None
+    return {"operation": "date", "forms": forms}
 
 
 def _zoned(rule: Timestamp, source: Any, written: Any) -> dict[str, Any] | None:
