@@ -71,6 +71,14 @@ class BusError(Exception):
         return text
 
 
+def in_a_line(error: Exception) -> str:
+    """What an error says, in one line; of one that is not ours only its kind, since its text may hold values."""
+    if not isinstance(error, BusError):
+        return type(error).__name__
+    told = f"{error.summary}: {error.detail}" if error.detail else error.summary
+    return f"{told} ({error.where})" if error.where else told
+
+
 class WrongUseError(BusError):
     """This cannot be done as it was asked."""
 

@@ -253,6 +253,11 @@ def bus_of(source: str) -> str:
     return parts[2] if len(parts) == 4 and parts[:2] == ["urn", "shuniu"] else ""
 
 
+def system_of(source: str) -> str:
+    """`<credit code>:<system>` inside a `ce_source`; empty if it is not one of ours."""
+    return source.split(":", 3)[3] if bus_of(source) else ""
+
+
 def timestamp(micros: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC, with microseconds."""
     moment = dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC).replace(tzinfo=None)

@@ -34,6 +34,11 @@ WHAT_TO_DO: Final = {
     "redriven": "nothing: it was taken up again and is on shared",
     "at_source": "it cannot be redriven, since no record of raw with a key stands behind it; mend it at the source",
 }
+OF_SHARED: Final = (
+    "find out who writes to shared besides the bus, and take that right away; "
+    "views keep what they had of the key until its next change at the source"
+)
+"""What to do about a reject of the stage `route`."""
 
 
 def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -313,7 +318,7 @@ def _letter_told(letter: DeadLetter) -> dict[str, Any]:
         "origin": letter.origin,
         "key": None if letter.key is None else letter.key.decode("utf-8", "replace"),
         "headers": header_texts(letter.headers),
-        "to_do": WHAT_TO_DO[letter.state].format(letter.dataset),
+        "to_do": OF_SHARED if letter.stage == "route" else WHAT_TO_DO[letter.state].format(letter.dataset),
     }
 
 

@@ -55,7 +55,8 @@ def _facts(part: Judged, health: BusHealth, language: Language) -> dict[str, Any
     if isinstance(part, (AdapterHealth, WorkerHealth)) and part.heard is not None:
         facts["silent"] = language.span(health.time - part.heard)
     if isinstance(part, WorkerHealth):
-        facts["failures"] = "; ".join(f"{lane}: {why.splitlines()[0]}" for lane, why in sorted(part.failures.items()))
+        for name, told in (("failures", part.failures), ("reasons", part.waiting)):
+            facts[name] = "; ".join(f"{lane}: {why}" for lane, why in sorted(told.items()))
     facts["title"] = facts.get("title") or facts.get("name")
     if isinstance(part, DatasetHealth):
         facts |= _noticed(part, language)

@@ -106,6 +106,7 @@ class WorkerHealth(Judged):
         lanes: that it owns; none where it is gone and others have them.
         state: running, stopped, or silent, which is dead or cut off.
         failures: lane → what it failed of.
+        waiting: lane → why it opens again and again without going on.
         records, outputs, rejects, transactions: since it began, over all its lanes.
     """
 
@@ -116,6 +117,7 @@ class WorkerHealth(Judged):
     heard: float | None = None
     lanes: tuple[int, ...] = ()
     failures: dict[int, str] = field(default_factory=dict)
+    waiting: dict[int, str] = field(default_factory=dict)
     records: int = 0
     outputs: int = 0
     rejects: int = 0

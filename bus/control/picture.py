@@ -218,6 +218,7 @@ class _Picture:
         beat = heard.beat
         silent = max(0.0, self._seen.now - heard.at)
         failures = {int(lane): reason for lane, reason in beat.failures.items()}
+        waiting = {int(lane): reason for lane, reason in beat.waiting.items()}
         relieved = any(each is not heard for each in self._alive)
         gone = not self._lives(heard)
         judged = judge_worker(
@@ -228,6 +229,7 @@ class _Picture:
                 host=beat.host,
                 pid=beat.pid,
                 failures=failures,
+                waiting=waiting,
                 relieved=relieved,
             )
         )
@@ -239,6 +241,7 @@ class _Picture:
             heard=heard.at,
             lanes=() if gone and relieved else tuple(beat.lanes),
             failures=failures,
+            waiting=waiting,
             records=beat.records,
             outputs=beat.outputs,
             rejects=beat.rejects,

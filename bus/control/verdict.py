@@ -149,6 +149,7 @@ class WorkerSeen:
 
     Attributes:
         failures: lane → what it failed of.
+        waiting: lane → why it opens again and again without going on.
         relieved: another worker is alive, who takes the lanes of a dead one.
     """
 
@@ -158,11 +159,12 @@ class WorkerSeen:
     host: str = ""
     pid: int | None = None
     failures: Mapping[int, str] | None = None
+    waiting: Mapping[int, str] | None = None
     relieved: bool = False
 
 
 def judge_worker(seen: WorkerSeen) -> Judged:
-    """Dead, with a failed lane, or well. That a dead one is missed is told by what lags."""
+    """Dead, with a lane that failed or does not go on, or well. That a dead one is missed is told by what lags."""
     where = _where(seen)
     gone = seen.state == "stopped" or seen.silent_seconds > SILENT_SECONDS
     if gone and seen.relieved:
@@ -177,15 +179,28 @@ def judge_worker(seen: WorkerSeen) -> Judged:
             action="start one: bus worker",
         )
     if seen.failures:
-        lane, reason = min(seen.failures.items())
-        lost = "LostPosition" in reason or "committed offset" in reason
+        _, reason = min(seen.failures.items())
+        lost = "committed offset" in reason
         return Judged(
             verdict=Verdict.FAILED,
             code="lane-failed",
-            cause=f"lane {lane} of the worker on {where} fails: {reason.splitlines()[0]}",
+            cause=f"{_lanes(seen.failures)} of the worker on {where} fails: {reason}",
             action="see its log for topic, partition and offset" + ("; a lost offset is never guessed" if lost else ""),
         )
+    if seen.waiting:
+        _, reason = min(seen.waiting.items())
+        return Judged(
+            verdict=Verdict.STALLED,
+            code="lane-waiting",
+            cause=f"{_lanes(seen.waiting)} of the worker on {where} cannot go on: {reason}",
+            action="mend that; see its log for `lane opens again`. It tries again by itself, nothing is lost",
+        )
     return OK
+
+
+def _lanes(told: Mapping[int, str]) -> str:
+    """The first of them, which is the one that is told of, and how many more there are."""
+    return f"lane {min(told)}" + (f" (and {len(told) - 1} more)" if len(told) > 1 else "")
 
 
 # --- what flows -------------------------------------------------------------------------------------------------------

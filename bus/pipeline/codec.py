@@ -35,6 +35,14 @@ class UnknownSchemaError(BusError):
         self.schema_id = schema_id
 
 
+class MissingSchemaError(BadRecordError):
+    """The registry has no such schema."""
+
+    def __init__(self, schema_id: int, *, where: str = "") -> None:
+        super().__init__(f"id {schema_id}", where=where)
+        self.schema_id = schema_id
+
+
 def decoder(schema: dict[str, Any], only: Collection[str] | None = None) -> Callable[[bytes], Any]:
     """A function from a framed value to what it says; it raises BadRecordError for anything that garbage can cause.
 
@@ -150,6 +158,11 @@ class Decoders:
             self._schemas[schema_id] = None
             self._refused[schema_id] = refused.detail
 
+    def forget_missing(self, schema_id: int) -> None:
+        """Ask again for one that the registry did not have."""
+        if self._schemas.get(schema_id) is None and schema_id not in self._refused:
+            self._schemas.pop(schema_id, None)
+
     @property
     def schemas(self) -> Mapping[int, dict[str, Any] | None]:
         """What was taken in so far."""
@@ -160,7 +173,8 @@ class Decoders:
 
         Raises:
             UnknownSchemaError: not taken in yet.
-            BadRecordError: the registry has none of that id, or nothing can be decoded with it.
+            MissingSchemaError: the registry has none of that id.
+            BadRecordError: nothing can be decoded with it.
         """
         try:
             schema = self._schemas[schema_id]
@@ -169,7 +183,7 @@ class Decoders:
         if schema_id in self._refused:
             raise BadRecordError(self._refused[schema_id])
         if schema is None:
-            raise BadRecordError(f"the registry has no schema {schema_id}")
+            raise MissingSchemaError(schema_id)
         return schema
 
     def decode(self, schema_id: int, value: bytes) -> Any:
@@ -177,7 +191,8 @@ class Decoders:
 
         Raises:
             UnknownSchemaError: its schema was not taken in yet.
-            BadRecordError: the registry has no such schema, or the bytes do not decode with it.
+            MissingSchemaError: the registry has no such schema.
+            BadRecordError: the bytes do not decode with it.
         """
         found = self._decoders.get(schema_id)
         if found is None:

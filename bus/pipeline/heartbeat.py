@@ -134,6 +134,7 @@ class WorkerBeat(Beat):
         worker: its name, `<host>/<pid>`.
         lanes: that it owns.
         failures: lane → what it failed of.
+        waiting: lane → why it opens again and again without going on.
         filling: topic of a view that is being filled → records scanned, records to be scanned, of this worker's lanes.
         unrouted: topic of a view to which it routes nothing → why, and what to do.
         records, outputs, rejects: since the process began.
@@ -142,6 +143,7 @@ class WorkerBeat(Beat):
     worker: str = ""
     lanes: list[int] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
     filling: dict[str, list[int]] = field(default_factory=dict)
     unrouted: dict[str, list[str]] = field(default_factory=dict)
     records: int = 0
@@ -150,8 +152,8 @@ class WorkerBeat(Beat):
 
     @property
     def news(self) -> object:
-        """Its state, what it owns and fails of, how the views are filled, and which are not."""
-        return self.state, self.lanes, self.failures, self.filling, self.unrouted
+        """Its state, what it owns, fails of and waits for, how the views are filled, and which are not."""
+        return self.state, self.lanes, self.failures, self.waiting, self.filling, self.unrouted
 
 
 class Heart:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from bus.errors import BrokerUnavailableError, BusError, FencedError, LostPositionError
+from bus.errors import BrokerUnavailableError, BusError, FencedError, LostPositionError, in_a_line
 from bus.kafka import clients
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ class LaneKeeper:
     """
 
     def __init__(self, connection: Connection, lane_loops: Callable[[int], Iterable[LaneLoop]]) -> None:
-        self.failures: dict[int, str] = {}
         self._connection = connection
         self._lane_loops = lane_loops
         self._running: dict[int, tuple[list[LaneLoop], asyncio.Task[None]]] = {}
@@ -73,6 +72,23 @@ class LaneKeeper:
     def lanes(self) -> list[int]:
         """The lanes that run here."""
         return sorted(self._running)
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Lane → what it failed of; until it goes on, or another worker has it."""
+        return self._told(lambda loop: loop.failure)
+
+    @property
+    def waiting(self) -> dict[int, str]:
+        """Lane → why it opens again and again without going on."""
+        return self._told(lambda loop: loop.waits_for)
+
+    def _told(self, tell: Callable[[LaneLoop], str]) -> dict[int, str]:
+        found = {}
+        for lane, (loops, _) in sorted(self._running.items()):
+            if told := [f"{loop.lane.stage}: {text}" for loop in loops if (text := tell(loop))]:
+                found[lane] = "; ".join(told)
+        return found
 
     @property
     def loops(self) -> list[LaneLoop]:
@@ -127,18 +143,17 @@ class LaneKeeper:
         while not loop.stopping:
             try:
                 await loop.run()
-                self.failures.pop(lane, None)
             except FencedError:
                 # Another worker took the lane before this one heard of it. If the group still gives it to us, the
                 # other one was the zombie: take it back.
                 _log.warning("lane fenced", lane=lane)
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 2000)
             except LostPositionError as error:
-                self.failures[lane] = str(error)
+                loop.failure = in_a_line(error)
                 _log.error("lane FAILED", lane=lane, reason=error.detail, where=error.where)
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)
             except Exception as error:  # noqa: BLE001  a fault of ours; the lane must neither end unseen nor skip records
-                self.failures[lane] = type(error).__name__
+                loop.failure = in_a_line(error)
                 where = error.where if isinstance(error, BusError) else ""
                 _log.error("lane FAILED", lane=lane, error=type(error).__name__, where=where, stack=_places(error))
                 await asyncio.sleep(SESSION_TIMEOUT_MS / 1000)

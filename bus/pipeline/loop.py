@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from bus.errors import DependencyError, FencedError, LostPositionError, SchemaNotFoundError
+from bus.errors import DependencyError, FencedError, LostPositionError, SchemaNotFoundError, in_a_line
 from bus.kafka import clients, record_batches
 from bus.kafka.native import Records
 from bus.pipeline import native, transaction
 from bus.pipeline.batch import OutputBatch
-from bus.pipeline.codec import UnknownSchemaError
+from bus.pipeline.codec import MissingSchemaError, UnknownSchemaError
 from bus.pipeline.counts import Tally, WorkerCounts
 from bus.pipeline.fetch_budget import FetchBudget
 from bus.pipeline.normalise import Normalise
@@ -79,6 +79,9 @@ lanes of 62 each make 60 small transactions a second, and not 400, which would b
 
 MANY_INPUTS: Final = 32
 
+REOPENED_OFTEN: Final = 3
+"""So often a lane opens again after an error, within some two seconds, before it is said that it cannot go on."""
+
 WHOLE_TURN: Final = 1_000
 """As `transaction.TURN`, of records that the compiled code takes: a millisecond or two."""
 
@@ -120,6 +123,11 @@ class Lane:
     transactional_id: str
     group: str
     number: int = 0
+
+    @property
+    def stage(self) -> str:
+        """Its stage, as people call it."""
+        return self.group.removeprefix("_bus.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,15 @@ class LaneLoop:
         self._shared = shared
         self._stopping = asyncio.Event()
         self._routing: Routing | None = None
+        self._reopened = 0
+        self._trouble = ""
+        self.failure = ""
+        """What it failed of, until it goes on."""
+
+    @property
+    def waits_for(self) -> str:
+        """Why it opens again and again without going on; empty if it does not."""
+        return self._trouble if self._reopened >= REOPENED_OFTEN else ""
 
     @property
     def filling(self) -> dict[str, tuple[int, int]]:
@@ -216,6 +233,8 @@ class LaneLoop:
                 raise self._lost(error) from None
             except (clients.KafkaError, DependencyError, OSError) as error:
                 self._shared.counts.reopened[self.lane.group] += 1
+                self._reopened += 1
+                self._trouble = in_a_line(error)
                 told = {"where": error.where, "detail": error.detail} if isinstance(error, DependencyError) else {}
                 _log.warning("lane opens again", lane=self.lane.transactional_id, error=type(error).__name__, **told)
                 if isinstance(error, transaction.TopicGoneError):
@@ -291,15 +310,23 @@ class LaneLoop:
                 elif time.monotonic() >= recommit_at:
                     await self._recommit(lane)
                     recommit_at = time.monotonic() + RECOMMIT_SECONDS
-                if filling:
-                    await self._fill(lane)
-                if redrive is not None and lane.redrives is not None:
-                    await self._redrive(lane, lane.redrives, redrive)
+                if await self._besides(lane, redrive, filling=filling) or polled:
+                    self._reopened, self._trouble, self.failure = 0, "", ""
         finally:
             self._routing = None
             for part in (lane.routing, lane.redrives):
                 if part is not None:
                     await part.close()
+
+    async def _besides(self, lane: _Opened, redrive: Redrive | None, *, filling: bool) -> bool:
+        """A step of what is to be done beside the live records; False if it is not time for one."""
+        done = redrive is None and not filling
+        if filling:
+            done = await self._fill(lane)
+        if redrive is not None and lane.redrives is not None:
+            await self._redrive(lane, lane.redrives, redrive)
+            done = True
+        return done
 
     async def _poll(self, lane: _Opened, timeout_ms: int) -> Polled:
         """The next records; and as much is asked for at once, from the next fetch on, as there is for this lane."""
@@ -370,14 +397,15 @@ class LaneLoop:
         self._shared.counts.committed(self.lane.group, tally, time.perf_counter() - began)
         return made
 
-    async def _fill(self, lane: _Opened) -> None:
-        """A step of the scan for new views, if it is time for one."""
+    async def _fill(self, lane: _Opened) -> bool:
+        """A step of the scan for new views, if it is time for one; whether it was."""
         if lane.routing is None or not self._shared.scan_time.begin():
-            return
+            return False
         try:
             await self._scan(lane, lane.routing)
         finally:
             self._shared.scan_time.end()
+        return True
 
     async def _scan(self, lane: _Opened, routing: Routing) -> None:
         batch, reached = lane.batch(), dict[tuple[str, int], int]()
@@ -407,6 +435,9 @@ class LaneLoop:
                 return stage(records)
             except UnknownSchemaError as unknown:
                 await self._fetch_schema(unknown.schema_id)
+            except MissingSchemaError as missing:  # it may come back: a lane that routes waits for it
+                self._shared.decoders.forget_missing(missing.schema_id)
+                raise
 
     async def _fetch_schema(self, schema_id: int) -> None:
         try:

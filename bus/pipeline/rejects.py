@@ -131,9 +131,9 @@ class DeadLetter:
         dataset: whose.
         offset: on `dlq.<dataset>`, partition 0.
         time: when it was rejected, milliseconds since 1970.
-        stage: ingest or normalise.
+        stage: ingest, normalise or route.
         rule, field, reason: why; of an open reject that a redrive found another reason for, that one.
-        origin: topic/partition/offset on raw; empty if it never came there.
+        origin: topic/partition/offset on raw, or on shared if its stage is route; empty if it never came there.
         entity: that the mapping feeds which rejected it.
         state: open, superseded, redriven or at_source.
         key, value, headers: the original's.
@@ -159,7 +159,7 @@ def dead_letter(dataset: str, record: Any, states: RejectStates) -> DeadLetter:
     headers = wire.header_texts(record.headers)
     told = {name: headers.get(PREFIX + name, "") for name in ("stage", "rule", "field", "reason", "origin", "entity")}
     state = AT_SOURCE
-    partition, offset = _place_of(told["origin"])
+    partition, offset = _place_of(told["origin"], dataset)
     kept = states.entries.get(StateKey(dataset, partition, record.key or b"")) if record.key is not None else None
     if kept is not None:
         entry = Entry.decode(kept)
@@ -175,11 +175,11 @@ def dead_letter(dataset: str, record: Any, states: RejectStates) -> DeadLetter:
     )  # fmt: skip
 
 
-def _place_of(origin: str) -> tuple[int, int]:
-    """Partition and offset of an origin; (-1, -1) for none."""
+def _place_of(origin: str, dataset: str) -> tuple[int, int]:
+    """Partition and offset of an origin on a dataset's raw topic; (-1, -1) for none."""
     try:
-        _, partition, offset = origin.rsplit("/", 2)
-        return int(partition), int(offset)
+        topic, partition, offset = origin.rsplit("/", 2)
+        return (int(partition), int(offset)) if topic == wire.raw_topic(dataset) else (-1, -1)
     except ValueError:
         return -1, -1
 

@@ -8,7 +8,6 @@ filtered views is remembered per key (`bus.pipeline.memory`), and written to whe
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,16 +18,17 @@ from bus import wire
 from bus.kafka.native import Packing, Records
 from bus.kafka.partitions import partition_of
 from bus.pipeline import native
-from bus.pipeline.codec import decoder
+from bus.pipeline.codec import UnknownSchemaError, decoder
 from bus.pipeline.memory import pack, unpack
 from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.program import compile_fields_program
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output, keys
+from bus.pipeline.unroutable import between, dead_letters, place_of, unroutable
 from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bus.catalogue.avro_type import AvroType
     from bus.catalogue.predicate import Predicate
@@ -399,9 +399,10 @@ class EntityViews:
         members_topic: `_bus.members.<entity>`.
         in_order: the entity keeps every record (`nature: event`): a view that is being filled gets all of them in the
             order of shared, so live records only once the scan has caught up with them.
+        feeds: the datasets that feed it, by `<credit code>:<adapter>` of their sources; for dead letters.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what is known of an entity
         self,
         views: Sequence[ViewOutput],
         decoders: Decoders,
@@ -409,7 +410,9 @@ class EntityViews:
         members_topic: str,
         *,
         in_order: bool = False,
+        feeds: Mapping[str, str] | None = None,
     ) -> None:
+        self.feeds = feeds or {}
         self.views = views
         self.decoders = decoders
         self.members_topic = members_topic
@@ -548,7 +551,7 @@ class PartitionRouter:
         filling = self._memory.filling
         self._numbers = {each.number for each in everything.values()}  # a set may still name a view that is gone
         live = frozenset(everything.keys() - filling.keys() if self._entity.in_order else everything)
-        self._live = _Numbered(self._entity.select(live), everything)
+        self._views = _Numbered(self._entity.select(live), everything)
         self._filling = _Numbered(self._entity.select(frozenset(filling)), filling) if filling else None
 
     def live(self, records: Sequence[InputRecord]) -> list[Made]:
@@ -556,24 +559,51 @@ class PartitionRouter:
 
         Raises:
             UnknownSchemaError: the writer schema is not at hand yet.
-            BadRecordError: a shared record does not decode, which only a foreign writer can cause; says where it is.
+            MissingSchemaError: the registry does not have it; says where.
+            BadRecordError: a record cannot be routed, and no dataset feeds the entity that could have its dead letter.
         """
         changes: Changes = {}
-        made: _Outputs | _PackedOutputs
-        with self._telling_place(records):
-            if native.is_used() and isinstance(records, Records):
-                made = _PackedOutputs(records)
-                self._route_whole(records, made, changes)
-            else:
-                made = _Outputs(records)
-                self._route(records, made, changes)
-            outputs = made.made()
+        outputs = self._around_bad(records, self._live, changes, lambda _: True)
         if self._filling is not None and not self._entity.in_order:
             self._memory.changed.update((record.key or b"", record.offset) for record in records)
         return [*outputs, *self._settle(changes)]
 
+    def _live(self, records: Sequence[InputRecord], changes: Changes) -> list[Made]:
+        made: _Outputs | _PackedOutputs
+        if native.is_used() and isinstance(records, Records):
+            made = _PackedOutputs(records)
+            self._route_whole(records, made, changes)
+        else:
+            made = _Outputs(records)
+            self._route(records, made, changes)
+        return made.made()
+
+    def _around_bad(
+        self,
+        records: Sequence[InputRecord],
+        make: Callable[[Sequence[InputRecord], Changes], list[Made]],
+        changes: Changes,
+        is_told: Callable[[int], bool],
+    ) -> list[Made]:
+        """What is made of records; of those that cannot be routed dead letters, where their offsets say so."""
+        try:
+            return make(records, changes)
+        except UnknownSchemaError:
+            raise
+        except Exception as error:
+            changes.clear()
+            bad = unroutable(records, lambda one: make(one, {}))
+            if not bad:
+                raise
+            if not self._entity.feeds:
+                record, why = records[min(bad)], bad[min(bad)]
+                raise BadRecordError(why.reason, where=place_of(record)) from error
+        made = [each for run in between(records, bad) for each in make(run, changes)]
+        told = {place: why for place, why in bad.items() if is_told(records[place].offset)}
+        return [*made, *dead_letters(records, told, self._entity.feeds)]
+
     def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
-        views = self._live
+        views = self._views
         for place, record in enumerate(records):
             for target in views.views.unfiltered:
                 made.put(target, place)
@@ -584,7 +614,7 @@ class PartitionRouter:
 
     def _route_whole(self, records: Records, made: _PackedOutputs, changes: Changes) -> None:
         """The same with the compiled code: view by view, and beyond that only records that come or go."""
-        views = self._live
+        views = self._views
         for target in views.views.unfiltered:
             made.put_all(target)
         if not views.views.filtered:
@@ -601,15 +631,25 @@ class PartitionRouter:
         """How many records, from the first on, write to so many topics at most; one at least.
 
         Raises:
-            UnknownSchemaError, BadRecordError: as `live`.
+            UnknownSchemaError, MissingSchemaError: as `live`.
         """
-        views = self._live
+        try:
+            return self._fitting(records, most)
+        except UnknownSchemaError:
+            raise
+        except Exception:
+            bad = unroutable(records, partial(self._fitting, most=most))
+            if not bad:
+                raise
+            return max(1, min(bad))  # what is bad goes by itself: its dead letter is one topic
+
+    def _fitting(self, records: Sequence[InputRecord], most: int) -> int:
+        views = self._views
         if not views.views.filtered:
             return len(records)
         room = most - len(views.views.unfiltered) - 1  # and the one of `_bus.members`
         numbers = set[int]()
-        with self._telling_place(records):
-            found = views.views.hits(records, keep=True)
+        found = views.views.hits(records, keep=True)
         for place, (hits, key) in enumerate(zip(found, keys(records), strict=True)):
             known = self._memory.sets.get(key or b"")
             if hits or known:
@@ -622,30 +662,24 @@ class PartitionRouter:
         """The outputs of older records to the views that are being filled; see `_Numbered.open_to`.
 
         Raises:
-            UnknownSchemaError, BadRecordError: as `live`.
+            UnknownSchemaError, MissingSchemaError, BadRecordError: as `live`.
         """
-        made = _Outputs(records)
         changes: Changes = {}
-        if self._filling is not None:
-            with self._telling_place(records):
-                for place, record in enumerate(records):
-                    self._scan(place, record, self._filling, made, changes)
-        return [*made.made(), *self._settle(changes)]
+        made = self._around_bad(records, self._scanned, changes, self._is_new) if self._filling is not None else []
+        return [*made, *self._settle(changes)]
 
-    @contextmanager
-    def _telling_place(self, records: Sequence[InputRecord]) -> Iterator[None]:
-        """A record that does not decode is told with its place: the first of these."""
-        try:
-            yield
-        except BadRecordError:
-            for record in records:
-                try:
-                    if record.value is not None:
-                        self._entity.decoders.decode(wire.schema_id(record.value), record.value)
-                except (BadRecordError, wire.BadFrameError) as found:
-                    where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-                    raise BadRecordError(found.detail, where=where) from None
-            raise
+    def _scanned(self, records: Sequence[InputRecord], changes: Changes) -> list[Made]:
+        made = _Outputs(records)
+        if self._filling is not None:
+            for place, record in enumerate(records):
+                self._scan(place, record, self._filling, made, changes)
+        return made.made()
+
+    def _is_new(self, offset: int) -> bool:
+        """Whether no view has met the record at an offset, neither live nor while it was filled."""
+        met_live = [view for view in self._memory.views.values() if view.is_live or not self._entity.in_order]
+        is_met = any(view.until <= offset for view in met_live)
+        return not is_met and all(view.next <= offset for view in self._memory.views.values())
 
     def _scan(self, place: int, record: InputRecord, views: _Numbered, made: _Outputs, changes: Changes) -> None:
         changed_at = self._memory.changed.get(record.key or b"", -1)
@@ -715,8 +749,7 @@ class Route:
         """The outputs of new records of one partition to all views, in the records' order.
 
         Raises:
-            UnknownSchemaError: a writer schema is not at hand yet.
-            BadRecordError: as `PartitionRouter.live`.
+            UnknownSchemaError, MissingSchemaError, BadRecordError: as `PartitionRouter.live`.
         """
         if not records:
             return []
@@ -726,6 +759,6 @@ class Route:
         """How many records, from the first on, write to so many topics at most; one at least.
 
         Raises:
-            UnknownSchemaError: a writer schema is not at hand yet.
+            UnknownSchemaError, MissingSchemaError: as `PartitionRouter.live`.
         """
         return self._routers[records[0].topic, records[0].partition].fitting(records, most)

@@ -135,6 +135,7 @@ class Lanes(Service):
             state=self._told,
             lanes=self.keeper.lanes,
             failures={str(lane): reason for lane, reason in self.keeper.failures.items()},
+            waiting={str(lane): reason for lane, reason in self.keeper.waiting.items()},
             filling=filling,
             unrouted=dict(self._unrouted),
             records=self.counts.read.total(),

@@ -163,16 +163,17 @@ class StageWorks:
                 unrouted[wire.view_topic(view.name, view.spec.revision)] = output
         entities = {}
         for name, found in views.items():
-            entity = catalogue.entities[name]
-            make = partial(self._entity_views, entity, found)
-            entities[wire.shared_topic(name)] = await self._entities.get(name, (entity, found), make)
+            entity, feeds = catalogue.entities[name], _feeds(catalogue, name)
+            make = partial(self._entity_views, entity, found, feeds)
+            entities[wire.shared_topic(name)] = await self._entities.get(name, (entity, found, feeds), make)
         inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
         return StageWork(inputs, entities=entities, unrouted=unrouted)
 
-    async def _entity_views(self, entity: Entity, views: Sequence[ViewOutput]) -> EntityViews:
+    async def _entity_views(self, entity: Entity, views: Sequence[ViewOutput], feeds: Mapping[str, str]) -> EntityViews:
         types = field_types(entity.spec.avro)
         members = topics.members_of(entity).name
-        return EntityViews(views, self._decoders, types, members, in_order=entity.spec.nature == "event")
+        in_order = entity.spec.nature == "event"
+        return EntityViews(views, self._decoders, types, members, in_order=in_order, feeds=feeds)
 
     async def _routed(self, catalogue: Catalogue, view: View, topic_ids: TopicIds) -> ViewOutput | list[str]:
         """A view as it is routed; or why it is not, and what to do, as the log says too; neither without its topic."""
@@ -235,6 +236,16 @@ class _Kept(Generic[T]):
         """What nobody has asked for since the last time is not wanted any more."""
         self._made = {name: each for name, each in self._made.items() if name in self._asked}
         self._asked.clear()
+
+
+def _feeds(catalogue: Catalogue, entity: str) -> dict[str, str]:
+    """The datasets that feed an entity, by name; see `EntityViews`."""
+    found: dict[str, str] = {}
+    for name, dataset in sorted(catalogue.datasets.items()):
+        if any(mapping.spec.entity == entity for mapping in catalogue.mappings_of(name)):
+            credit_code = catalogue.departments[dataset.spec.department].spec.credit_code
+            found.setdefault(f"{credit_code}:{dataset.spec.source.config}", name)
+    return found
 
 
 def view_topics(catalogue: Catalogue) -> set[str]:

@@ -5,6 +5,7 @@ A partition of shared is written, routed, scanned for new views, compacted, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from bus.pipeline.codec import Decoders, decoder, encoder
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
-from bus.wire import CloudEvent, Headers
+from bus.wire import CloudEvent, Headers, frame
 from tests.stages import through
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ class Record:
     offset: int
     key: bytes
     division: str | None
+    is_garbage: bool = False
     topic: str = "shared.c.p"
     partition: int = 0
 
     @property
     def value(self) -> bytes | None:
+        if self.is_garbage:
+            return frame(5) + b"\xff"
         return None if self.division is None else encode({"division": self.division, "n": self.offset})
 
     @property
@@ -85,6 +89,8 @@ class World:
         self.log: list[Record] = []
         self.written = 0
         self.routed = 0
+        self.letters = Counter[int]()
+        self.has_lost_views = False
         self.views: dict[str, View] = {}
         self.kept: dict[bytes, bytes | None] = {}
         self._in_order = in_order
@@ -105,7 +111,9 @@ class World:
 
     def _adopt(self) -> None:
         made = [self._output(division, view.topic_id) for division, view in self.views.items()]
-        entity = EntityViews(made, self._decoders, field_types(SCHEMA), MEMBERS, in_order=self._in_order)
+        entity = EntityViews(
+            made, self._decoders, field_types(SCHEMA), MEMBERS, in_order=self._in_order, feeds={"1:g": "d.s"}
+        )
         changes = self.memory.adopt(entity.topic_ids, self.routed)
         self.router = PartitionRouter(entity, 0, self.memory)
         self._take(self.router.kept(changes))
@@ -120,6 +128,8 @@ class World:
             if output.topic == MEMBERS:
                 assert output.key is not None
                 self.kept[output.key] = output.value
+            elif output.topic == "dlq.d.s":
+                self.letters[int(dict(output.headers)["ce_id"] or b"")] += 1
             else:
                 self.views[output.topic].take(output)
 
@@ -127,6 +137,11 @@ class World:
         for key, division in changes:
             self.log.append(Record(self.written, b"%d" % key, division))
             self.written += 1
+
+    def spoil(self) -> None:
+        """Somebody else writes to shared, under a key that nobody has."""
+        self.log.append(Record(self.written, b"garbage %d" % self.written, None, is_garbage=True))
+        self.written += 1
 
     def write_and_route(self, changes: Iterable[tuple[int, str | None]]) -> None:
         self.write(changes)
@@ -141,6 +156,7 @@ class World:
     def subscribe(self, wanted: set[str]) -> None:
         self._made += 1
         kept = {division: view for division, view in self.views.items() if division in wanted}
+        self.has_lost_views |= kept != self.views  # and with them what they had met
         new = {division: View(division, f"{division}{self._made}") for division in wanted - kept.keys()}
         self.views = kept | new
         self._adopt()
@@ -190,6 +206,7 @@ steps = st.lists(
         st.tuples(st.just("route"), st.integers(1, 4)),
         st.tuples(st.just("subscribe"), st.sets(st.sampled_from([*DIVISIONS, "*"]), min_size=1)),
         st.tuples(st.just("scan"), st.integers(1, 3)),
+        st.tuples(st.just("spoil")),
         st.tuples(st.just("take_over")),
         st.tuples(st.just("compact")),
     ),
@@ -210,3 +227,6 @@ def test_every_view_ends_with_what_it_must_have_in_order_and_hears_of_nothing_el
 
     for division, view in world.views.items():
         assert view.state == world.expected(division)
+    if world.views:
+        assert world.letters.keys() == {record.offset for record in world.log if record.is_garbage}
+        assert world.has_lost_views or set(world.letters.values()) <= {1}, "a dead letter twice"

@@ -168,7 +168,15 @@ def test_a_failed_lane_is_told_with_its_reason() -> None:
     )
 
     assert (told.verdict, told.code) == (Verdict.FAILED, "lane-failed")
-    assert "lane 4 of the worker on bus-1, process 7 fails: no committed offset" in told.cause
+    assert told.cause == "lane 4 (and 1 more) of the worker on bus-1, process 7 fails: no committed offset"
+
+
+def test_a_lane_that_opens_again_and_again_is_a_stall_with_its_reason() -> None:
+    seen = WorkerSeen(name="w1", silent_seconds=3.0, host="bus-1", pid=7, waiting={4: "route: KafkaTimeoutError"})
+    told = judge_worker(seen)
+
+    assert (told.verdict, told.code) == (Verdict.STALLED, "lane-waiting")
+    assert told.cause == "lane 4 of the worker on bus-1, process 7 cannot go on: route: KafkaTimeoutError"
 
 
 def test_a_view_that_is_being_filled_is_well_and_says_how_far() -> None:

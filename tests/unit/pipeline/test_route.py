@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,16 +10,18 @@ import pytest
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.kafka.partitions import partition_of
-from bus.pipeline.codec import Decoders, UnknownSchemaError, decoder, encoder
+from bus.pipeline.codec import Decoders, MissingSchemaError, UnknownSchemaError, decoder, encoder
 from bus.pipeline.mapping.mask import Pseudonym, compile_key
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
 from bus.pipeline.writer_schema import BadRecordError
-from bus.wire import CloudEvent, Headers, frame
+from bus.wire import CloudEvent, Headers, frame, header_texts
 from tests.stages import fetched, through
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from bus.pipeline.record import Output
 
 pytestmark = pytest.mark.usefixtures("codec")
@@ -86,7 +87,10 @@ def district(division: str, topic_id: str = "A") -> ViewOutput:
 class Partition:
     """Partition 6 of the entity, as a lane that owns it holds it."""
 
-    def __init__(self, *views: ViewOutput, position: int = 0, in_order: bool = False) -> None:
+    def __init__(
+        self, *views: ViewOutput, position: int = 0, in_order: bool = False, feeds: Mapping[str, str] | None = None
+    ) -> None:
+        self.feeds = feeds
         self.decoders = Decoders()
         self.decoders.add(5, FULL)
         self.memory = Memory()
@@ -96,19 +100,19 @@ class Partition:
 
     def adopt(self, *views: ViewOutput, position: int) -> None:
         """The catalogue says now that these are the views; live work stands at an offset."""
-        entity = EntityViews(views, self.decoders, field_types(FULL), MEMBERS, in_order=self.in_order)
+        entity = EntityViews(views, self.decoders, field_types(FULL), MEMBERS, in_order=self.in_order, feeds=self.feeds)
         changes = self.memory.adopt(entity.topic_ids, position)
         self.router = PartitionRouter(entity, 6, self.memory)
-        self._written(self.router.kept(changes))
+        self.written(self.router.kept(changes))
 
     def live(self, *records: Shared) -> list[tuple[str, str, bool]]:
-        return self._written(through(Route({(SHARED, 6): self.router}), records))
+        return self.written(through(Route({(SHARED, 6): self.router}), records))
 
     def scanned(self, *records: Shared, live_at: int = 0) -> list[tuple[str, str, bool]]:
         made = self.router.scanned(records)
         changes = self.memory.advance(records[-1].offset + 1, live_at)
         self.router.refresh()
-        return self._written(list(one_by_one([*made, *self.router.kept(changes)])))
+        return self.written(list(one_by_one([*made, *self.router.kept(changes)])))
 
     def owned_by_another(self, *views: ViewOutput, changed: dict[bytes, int] | None = None) -> Partition:
         """The lane, opened by another worker: it knows what was kept, and which keys changed after the views joined."""
@@ -120,14 +124,14 @@ class Partition:
         other.adopt(*views, position=0)
         return other
 
-    def _written(self, outputs: list[Output]) -> list[tuple[str, str, bool]]:
+    def written(self, outputs: list[Output]) -> list[tuple[str, str, bool]]:
         """What goes to the views: view, key, and whether it is a record (else a tombstone)."""
         self.kept |= {output.key or b"": output.value for output in outputs if output.topic == MEMBERS}
         assert all(output.partition == 6 for output in outputs if output.topic == MEMBERS)
         return [
             (output.topic.split(".")[1], (output.key or b"").decode(), output.value is not None)
             for output in outputs
-            if output.topic != MEMBERS
+            if output.topic.startswith("view.")
         ]
 
 
@@ -155,24 +159,130 @@ def test_a_tombstone_goes_to_every_unfiltered_view() -> None:
     ]
 
 
-def test_a_schema_that_is_not_at_hand_is_asked_for_and_garbage_is_bad() -> None:
-    partition = Partition(everybody())
+def test_a_schema_that_is_not_at_hand_is_asked_for() -> None:
     with pytest.raises(UnknownSchemaError):
-        partition.live(Shared(frame(99) + b"x"))
-    with pytest.raises(BadRecordError) as told:
-        partition.live(living_in(DOWNTOWN, 4), Shared(frame(5) + b"\xff", offset=5))
-    assert told.value.where == f"{SHARED}, partition 6, offset 5"
+        Partition(everybody()).live(Shared(frame(99) + b"x"))
     assert Route({})([]) == []
 
 
-def test_a_record_that_does_not_decode_is_told_with_its_place_to_whoever_looks_at_it() -> None:
-    partition = Partition(district(DOWNTOWN), position=9)
-    records = [living_in(DOWNTOWN, 4), Shared(frame(5) + b"\xff", offset=5)]
+# Records of which no view can be made: of a foreign writer.
+
+DLQ = "dlq.gongan.population"
+FEEDS = {"1:g": "gongan.population", "1:h": "gongan.residents"}
+FOREIGN = {"type": "record", "name": "f", "fields": [{"name": "id", "type": "string"}]}
+
+
+def garbage(offset: int, key: str = "k", value: bytes = frame(5) + b"\xff") -> Shared:
+    return Shared(value, key=key.encode(), offset=offset)
+
+
+def letters(outputs: Iterable[Output]) -> list[tuple[str, bytes | None, dict[str, str]]]:
+    """Topic, value, and what is told of each dead letter."""
+    told = [(each, header_texts(each.headers)) for each in outputs if each.topic.startswith("dlq.")]
+    reject = "bus_reject_"
+    return [
+        (each.topic, each.value, {name.removeprefix(reject): text for name, text in texts.items() if reject in name})
+        for each, texts in told
+    ]
+
+
+@pytest.mark.parametrize("value", [frame(5) + b"\xff", b'{"id": "k"}', b""])
+@pytest.mark.parametrize("views", [[everybody()], [district(DOWNTOWN)], [everybody(), district(DOWNTOWN)]])
+def test_what_cannot_be_routed_becomes_a_dead_letter_and_all_around_it_is_routed(
+    value: bytes, views: list[ViewOutput]
+) -> None:
+    partition = Partition(*views, feeds=FEEDS)
+    before, after = living_in(DOWNTOWN, 4, "a"), living_in(DOWNTOWN, 6, "b")
+
+    made = through(Route({(SHARED, 6): partition.router}), [before, garbage(5, "a", value), after])
+
+    whole = Partition(*views).live(before, after)
+    assert sorted(partition.written(made)) == sorted(whole)
+    [(topic, original, told)] = letters(made)
+    assert (topic, original) == (DLQ, value)
+    assert (told["stage"], told["origin"], told["entity"]) == ("route", f"{SHARED}/6/5", "c.p")
+    assert told["rule"] == "undecodable"
+
+
+def test_a_record_of_another_kind_than_a_view_shows_becomes_a_dead_letter() -> None:
+    partition = Partition(everybody(), feeds=FEEDS)
+    partition.decoders.add(6, FOREIGN)
+
+    [(_, _, told)] = letters(through(partition.router.live, [garbage(5, value=frame(6) + b"\x02k")]))
+    assert told["rule"] == "schema"
+    assert told["reason"].startswith("no view can be made of it (")
+
+
+def test_a_key_keeps_what_the_views_had_of_it_and_its_next_change_is_as_if_nothing_had_been() -> None:
+    partition = Partition(district(DOWNTOWN), district(LAKESIDE), feeds=FEEDS)
+
+    assert partition.live(living_in(DOWNTOWN), garbage(1)) == [(DOWNTOWN, "k", True)]
+    assert partition.live(living_in(LAKESIDE, 2)) == [(LAKESIDE, "k", True), (DOWNTOWN, "k", False)]
+
+
+def test_the_letter_goes_to_the_dataset_whose_source_the_record_bears_and_else_to_the_first() -> None:
+    router = Partition(everybody(), feeds=FEEDS).router
+    others = garbage(1)
+    others.headers = CloudEvent("0/2/1/m1", "c.p.v1", "urn:shuniu:t:1:h", "2026-11-22T00:00:00.000000Z").headers()
+    nobodys = garbage(2)
+    nobodys.headers = []
+
+    made = through(router.live, [garbage(0), others, nobodys])
+
+    assert [(topic, told["origin"][-1]) for topic, _, told in letters(made)] == [
+        (DLQ, "0"),
+        (DLQ, "2"),
+        ("dlq.gongan.residents", "1"),
+    ]
+
+
+def test_a_record_is_told_once_however_many_views_are_filled_after_it() -> None:
+    partition = Partition(everybody(), feeds=FEEDS)
+    history = [living_in(DOWNTOWN, 0, "a"), garbage(1), living_in(DOWNTOWN, 2, "b")]
+    assert len(letters(through(partition.router.live, history))) == 1
+    partition.adopt(everybody(), district(DOWNTOWN), position=3)
+    made = list(one_by_one(partition.router.scanned(history)))
+    assert letters(made) == []
+    assert partition.written(made) == [(DOWNTOWN, "a", True), (DOWNTOWN, "b", True)]
+
+
+def test_the_scan_tells_of_what_no_view_has_met() -> None:
+    partition = Partition(district(DOWNTOWN), position=3, feeds=FEEDS)
+    made = list(one_by_one(partition.router.scanned([living_in(DOWNTOWN, 0, "a"), garbage(1)])))
+
+    assert [told["origin"] for _, _, told in letters(made)] == [f"{SHARED}/6/1"]
+    assert partition.written(made) == [(DOWNTOWN, "a", True)]
+
+
+def test_what_is_bad_goes_by_itself_where_topics_are_counted() -> None:
+    partition = Partition(district(DOWNTOWN), feeds=FEEDS)
     route = Route({(SHARED, 6): partition.router})
 
-    for look in (partition.router.scanned, partition.router.live, partial(route.fitting, most=10)):
+    assert route.fitting(fetched([living_in(DOWNTOWN, 4), garbage(5)]), most=10) == 1
+    assert route.fitting(fetched([garbage(5), living_in(DOWNTOWN, 6)]), most=10) == 1
+
+
+def test_nothing_is_passed_over_where_the_registry_lacks_the_schema() -> None:
+    """It may be the wrong registry, and the record good."""
+    partition = Partition(everybody(), district(DOWNTOWN), feeds=FEEDS)
+    partition.decoders.add(8, None)
+    records = [living_in(DOWNTOWN, 4), garbage(5, value=frame(8) + b"\x02k")]
+
+    with pytest.raises(MissingSchemaError) as told:
+        partition.live(*records)
+    assert (told.value.schema_id, told.value.where) == (8, f"{SHARED}, partition 6, offset 5")
+
+    partition.decoders.forget_missing(8)
+    partition.decoders.add(8, FULL)
+    records[1].value = frame(8) + (living_in(LAKESIDE).value or b"")[5:]
+    assert partition.live(*records)[0] == ("whole", "k", True)
+
+
+def test_without_a_dataset_that_feeds_the_entity_it_is_told_where_it_is() -> None:
+    partition = Partition(district(DOWNTOWN), position=9)
+    for look in (partition.router.scanned, partition.router.live):
         with pytest.raises(BadRecordError) as told:
-            look(fetched(records))
+            look(fetched([living_in(DOWNTOWN, 4), garbage(5)]))
         assert told.value.where == f"{SHARED}, partition 6, offset 5"
 
 

@@ -180,6 +180,14 @@ def edited(records: Mapping[str, bytes], key: str, old: str, new: str) -> dict[s
 PERSON, PORTAL = "shared.population.person", "view.portal-person.v1"
 
 
+async def test_an_entity_knows_the_sources_of_the_datasets_that_feed_it() -> None:
+    works = StageWorks(CountingRegistry(), Decoders(), lambda _: b"secret")  # type: ignore[arg-type]
+
+    entities = (await read(works, CatalogueReader().read(everything())))[ROUTE].entities
+
+    assert entities[PERSON].feeds == {"11320500DEMQ00018C:gongan": "gongan.population"}
+
+
 async def test_what_a_change_of_the_catalogue_leaves_alone_is_not_compiled_again() -> None:
     registry, reader, records = CountingRegistry(), CatalogueReader(), everything()
     works = StageWorks(registry, Decoders(), lambda _: b"secret")  # type: ignore[arg-type]
