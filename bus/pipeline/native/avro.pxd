@@ -7,6 +7,9 @@ from libc.string cimport memcpy
 cdef extern from *:
     ctypedef int int128 "__int128"
 
+cdef extern from "Python.h":
+    bint PY_LITTLE_ENDIAN
+
 cdef enum:
     DECIMAL_ROOM = 16      # bytes of a decimal of 38 digits, at most
 
@@ -97,6 +100,21 @@ cdef inline uint32_t murmur2(const uint8_t* p, int64_t size) noexcept nogil:
     return h ^ h >> 15
 
 
+cdef inline const uint8_t* behind_ideographs(const uint8_t* p, const uint8_t* end) noexcept nogil:
+    """Behind the pairs that stand here of ideographs from U+5000 to U+9FFF, while two bytes follow: two in one look."""
+    cdef uint64_t word
+    cdef uint32_t leads
+    while PY_LITTLE_ENDIAN and end - p >= 8:
+        memcpy(&word, p, 8)
+        if word & <uint64_t>0x0000C0C0F0C0C0F0 != <uint64_t>0x00008080E08080E0:
+            break
+        leads = <uint32_t>word & <uint32_t>0x0F00000F  # 0xE5 to 0xE9
+        if (leads + <uint32_t>0x7B00007B) & ~(leads + <uint32_t>0x76000076) & <uint32_t>0x80000080 != <uint32_t>0x80000080:
+            break
+        p += 6
+    return p
+
+
 cdef inline bint is_utf8(const uint8_t* p, const uint8_t* end, bint* is_ascii, bint* is_plain) noexcept nogil:
     """Whether it is UTF-8 as Python takes it: no surrogates, nothing overlong (RFC 3629).
 
@@ -130,7 +148,7 @@ cdef inline bint is_utf8(const uint8_t* p, const uint8_t* end, bint* is_ascii, b
                 return False
             if not 0xE5 <= lead <= 0xE9 and (lead != 0xE4 or p[1] < 0xB8):
                 is_plain[0] = False
-            p += 3
+            p = behind_ideographs(p + 3, end)
             continue
         is_plain[0] = False
         p += 1

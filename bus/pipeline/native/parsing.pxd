@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Numbers and moments out of texts, as `bus.pipeline.mapping.conversion` takes them; what is not plain is left to it."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     MOST_DIGITS = 18       # of a number that fits 64 bits, whatever they are
@@ -190,16 +190,18 @@ cdef inline bint read_form(Part* parts, int count, const uint8_t* p, const uint8
 cdef inline int days_from(int year, int month, int day) noexcept nogil:
     """A date as days since 1970; the smallest number of all if there is no such day."""
     cdef int last = 31
+    cdef uint32_t years, months  # without a sign, to divide them is one step and no two
     if month == 2:
         last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     elif month == 4 or month == 6 or month == 9 or month == 11:
         last = 30
     if year < 1 or not 1 <= month <= 12 or not 1 <= day <= last:
         return -2147483648
+    years, months = year, month - 3
     if month < 3:
-        year -= 1
-        month += 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+        years -= 1
+        months += 12
+    return <int>(365 * years + years // 4 - years // 100 + years // 400 + (153 * months + 2) // 5 + day) - 719469
 
 
 cdef inline bint is_time_of_day(Clock* clock) noexcept nogil:

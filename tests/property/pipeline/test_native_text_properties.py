@@ -117,7 +117,7 @@ _EDGES = bytes.fromhex("00417f808f909fa0bfc0c1c2dfe0e1ecedeeeff0f1f3f4f5ff")
 
 
 def test_what_is_utf8_is_what_python_takes_for_it() -> None:
-    """Every four bytes of those at the edges of RFC 3629, alone and behind a whole word of ASCII."""
+    """Every four bytes of those at the edges of RFC 3629, alone, behind a whole word of ASCII and among ideographs."""
     row = Node("record", -1, (Node("text"),))
     convert = native.Interpreter(Program(HEAD, FRAME, row, (Instruction("copy", (0,)),))).convert
     for some in chain.from_iterable(product(_EDGES, repeat=size) for size in range(1, 5)):
@@ -129,7 +129,8 @@ def test_what_is_utf8_is_what_python_takes_for_it() -> None:
             assert made is None
         else:
             assert made == FRAME + blob(content)
-        assert (convert(b"", HEAD + blob(b"12345678" + content)) is None) == (made is None)
+        for around in (b"12345678" + content, "王".encode() + content + "王伟王".encode()):
+            assert (convert(b"", HEAD + blob(around)) is None) == (made is None)
 
 
 def test_numbers_are_read_as_the_reference_reads_them() -> None:
