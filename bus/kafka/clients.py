@@ -30,7 +30,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import BrokerUnavailableError, TopicUnknownError
-from bus.kafka import answers, coordinator, login, metadata, protocol, record_batches
+from bus.kafka import connections, coordinator, login, metadata, protocol, record_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -83,7 +83,7 @@ LOST_OFFSET: Final = (NoOffsetForPartitionError, OffsetOutOfRangeError)
 
 _log = structlog.get_logger()
 
-answers.install()
+connections.install()
 coordinator.install()
 metadata.install()
 protocol.install()

@@ -16,7 +16,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from bus.kafka.answers import SMALL_BYTES, AnswersProtocol, ForgetfulConnection
+from bus.kafka.connections import SMALL_BYTES, AnswersProtocol, ForgetfulConnection
 from bus.kafka.record_batches import KNOWN_AIOKAFKA
 from bus.testing.waiting import until
 
