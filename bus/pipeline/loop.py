@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from bus.kafka.registry_client import SchemaRegistry
     from bus.pipeline.codec import Decoders
     from bus.pipeline.command import Redrive
+    from bus.pipeline.entity_views import EntityViews
     from bus.pipeline.normalise import Normalisers
     from bus.pipeline.open_rejects import OpenRejects
     from bus.pipeline.record import InputRecord, Made, Stage
-    from bus.pipeline.route import EntityViews
     from bus.pipeline.share_of_time import ShareOfTime
 
     Fetched = record_batches.FetchedBatch | Sequence[InputRecord]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bus.config import Connection
+    from bus.pipeline.entity_views import EntityViews
     from bus.pipeline.record import InputRecord, Made, Output
-    from bus.pipeline.route import EntityViews
 
     Place = tuple[str, int]
 

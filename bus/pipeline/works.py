@@ -17,13 +17,13 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import compile_predicate
 from bus.errors import ConfigError, Finding, Severity
 from bus.pipeline.codec import encoder
+from bus.pipeline.entity_views import EntityViews, ViewOutput
 from bus.pipeline.lanes import share
 from bus.pipeline.loop import Work
 from bus.pipeline.mapping.compiled import compile_mapping
 from bus.pipeline.mapping.mask import Pseudonym, compile_id, compile_key, compile_projection
 from bus.pipeline.native.program import compile_mapping_program, compile_view_program
 from bus.pipeline.normalise import DatasetNormaliser, EntityOutput
-from bus.pipeline.route import EntityViews, ViewOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence

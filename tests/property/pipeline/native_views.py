@@ -12,10 +12,11 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.catalogue.view import NAMED_MASKS, View
 from bus.pipeline.codec import Decoders, encoder
+from bus.pipeline.entity_views import EntityViews, ViewOutput
 from bus.pipeline.mapping.mask import Pseudonym, compile_id, compile_key, compile_projection
 from bus.pipeline.memory import Memory
 from bus.pipeline.native.program import compile_view_program
-from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
+from bus.pipeline.route import PartitionRouter
 from bus.wire import FRAME_BYTES, frame
 from tests.property.pipeline.native_values import LEAVES, containers, mostly, named, optional
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.pipeline.codec import Decoders, decoder, encoder
+from bus.pipeline.entity_views import EntityViews, ViewOutput
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
-from bus.pipeline.route import EntityViews, PartitionRouter, ViewOutput
+from bus.pipeline.route import PartitionRouter
 from bus.wire import CloudEvent, Headers, frame
 from tests.stages import through
 

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.pipeline.codec import Decoders, encoder
+from bus.pipeline.entity_views import ViewOutput, ViewSet
 from bus.pipeline.predicate_index import PredicateIndex
-from bus.pipeline.route import ViewOutput, ViewSet
 from tests.property.pipeline.native_values import needs_native
 from tests.stages import fetched
 from tests.unit.pipeline.test_route import Shared

@@ -9,13 +9,13 @@ import pytest
 
 from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
-from bus.pipeline import native, route
+from bus.pipeline import entity_views, native
 from bus.pipeline.codec import Decoders
+from bus.pipeline.entity_views import ViewSet
 from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.nodes import Node
 from bus.pipeline.native.program import Instruction, Program
 from bus.pipeline.predicate_index import PredicateIndex
-from bus.pipeline.route import ViewSet
 from bus.wire import frame
 from tests.property.pipeline.native_values import blob, needs_native
 from tests.property.pipeline.some_predicates import not_known
@@ -119,7 +119,7 @@ def test_what_is_remembered_of_long_fields_that_filters_read_takes_no_memory(vie
 def test_what_is_remembered_of_short_fields_that_filters_read_has_an_end(
     views: ViewSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(route, "MOST_REMEMBERED", 1_000)
+    monkeypatch.setattr(entity_views, "MOST_REMEMBERED", 1_000)
     views.hits(fetched([living_in(DOWNTOWN)]))
     tracemalloc.start()
     for first in range(0, 10_000, 400):

@@ -11,10 +11,11 @@ from bus.catalogue.avro_type import field_types
 from bus.catalogue.predicate import Predicate
 from bus.kafka.partitions import partition_of
 from bus.pipeline.codec import Decoders, MissingSchemaError, UnknownSchemaError, decoder, encoder
+from bus.pipeline.entity_views import EntityViews, ViewOutput
 from bus.pipeline.mapping.mask import Pseudonym, compile_key
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
-from bus.pipeline.route import EntityViews, PartitionRouter, Route, ViewOutput
+from bus.pipeline.route import PartitionRouter, Route
 from bus.pipeline.writer_schema import BadRecordError
 from bus.wire import CloudEvent, Headers, frame, header_texts
 from tests.stages import fetched, through

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bus.catalogue.predicate import Predicate
 from bus.pipeline.codec import encoder
-from bus.pipeline.route import Route, ViewOutput
+from bus.pipeline.entity_views import ViewOutput
+from bus.pipeline.route import Route
 from tests.unit.pipeline.test_route import DOWNTOWN, SHARED, THIN, Partition, living_in, thin
 
 if TYPE_CHECKING:
