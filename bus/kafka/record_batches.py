@@ -6,7 +6,8 @@ more than all that the bus does with them. So a consumer that asks for it (`fetc
 seams into aiokafka are used, and only with the version that they are known to fit:
 
 - `aiokafka.consumer.fetcher` wraps what it fetched of a partition in `MemoryRecords` and in `PartitionRecords`, and
-  hands out what iterating the latter gives. Ours gives batches to consumers whose value deserializer is `_as_batches`.
+  hands out what iterating the latter gives. Ours gives batches to consumers whose value deserializer is `_as_batches`,
+  and to others records, also those with a header's name that is no UTF-8.
 - `AIOKafkaProducer.send_batch` takes whatever has the few methods of a batch builder.
 
 With another version, or without the compiled code, there is the plain way over `getmany` and `create_batch`, to the
@@ -16,6 +17,7 @@ same results.
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiokafka
@@ -153,13 +155,17 @@ class _Fetched:
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._records = _MemoryRecords(content)
-        self._place = 0
+        self._place = self._last = 0
         self.has_next = self._records.has_next
         self.size_in_bytes = self._records.size_in_bytes
 
     def next_batch(self) -> Any:
-        self._place = self._end()
+        self._last, self._place = self._place, self._end()
         return self._records.next_batch()
+
+    def last_bytes(self) -> memoryview:
+        """Of the batch that `next_batch` gave last."""
+        return memoryview(self._content)[self._last : self._place]
 
     def next_bytes(self) -> memoryview:
         """Of the batch that `next_batch` gives."""
@@ -196,7 +202,30 @@ class _BatchesOfPartition(fetcher.PartitionRecords):
         return None if batch.is_control_batch or is_aborted else found
 
 
-_MemoryRecords, _PartitionRecords = fetcher.MemoryRecords, fetcher.PartitionRecords
+class _RecordsOfPartition(fetcher.PartitionRecords):
+    """aiokafka's, which fails for good at a header whose name is no UTF-8; this one replaces what is none."""
+
+    next_fetch_offset: int
+
+    def _unpack_records(self) -> Iterator[Any]:
+        while self._records.has_next():
+            try:
+                yield from super()._unpack_records()
+            except UnicodeDecodeError:
+                yield from self._rest(self._records.last_bytes())
+
+    def _rest(self, content: memoryview) -> Iterator[Any]:
+        """The records of a batch that were not handed out yet; they bear the time of its newest."""
+        topic, partition = self._tp
+        of_batch = native.Records.of_batch
+        common = {"timestamp": _INT64(content, 35)[0], "timestamp_type": content[22] >> 3 & 1, "checksum": None}
+        for record in of_batch(topic, partition, content, self.next_fetch_offset, decompressed, is_checked=False):
+            self.next_fetch_offset = record.offset + 1
+            yield self._consumer_record(self._tp, SimpleNamespace(**record._asdict(), **common))
+        self.next_fetch_offset = _INT64(content)[0] + _INT32(content, 23)[0] + 1
+
+
+_MemoryRecords = fetcher.MemoryRecords
 
 
 def _partition_records(  # noqa: PLR0913, PLR0917  as aiokafka calls it
@@ -209,11 +238,11 @@ def _partition_records(  # noqa: PLR0913, PLR0917  as aiokafka calls it
     check_crcs: bool,
     isolation_level: Any,
 ) -> Any:
-    kind = _BatchesOfPartition if value_deserializer is _as_batches else _PartitionRecords
+    kind = _BatchesOfPartition if value_deserializer is _as_batches else _RecordsOfPartition
     return kind(tp, records, aborted, offset, key_deserializer, value_deserializer, check_crcs, isolation_level)
 
 
 def install() -> None:
-    """Let the consumers of this process that ask for batches have them."""
+    """Let the consumers of this process that ask for batches have them, and others read what aiokafka cannot."""
     if IS_USABLE:
         fetcher.MemoryRecords, fetcher.PartitionRecords = _Fetched, _partition_records

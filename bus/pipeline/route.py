@@ -11,11 +11,12 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bus import wire
 from bus.kafka.native import Packing, Records
 from bus.pipeline import native
 from bus.pipeline.codec import UnknownSchemaError
 from bus.pipeline.entity_views import SharedBodies
-from bus.pipeline.memory import pack, unpack
+from bus.pipeline.memory import RESERVED, pack, unpack
 from bus.pipeline.record import Output, keys
 from bus.pipeline.unroutable import between, dead_letters, place_of, unroutable
 from bus.pipeline.writer_schema import BadRecordError
@@ -82,14 +83,29 @@ class _Outputs:
         record = self._records[place]
         self._made.append(target.output(record, dict(record.headers), record.value))
 
-    def bury(self, target: Target, place: int) -> None:
-        """A view's tombstone."""
+    def bury(self, target: Target, place: int, *, is_seen: bool) -> None:
+        """A view's tombstone; see `_refuse_other`."""
         record = self._records[place]
+        if not is_seen:
+            _refuse_other(target, record)
         self._made.append(target.output(record, dict(record.headers), None))
 
     def made(self) -> list[Made]:
         """All of it, each view's in order."""
         return self._made
+
+
+def _refuse_other(target: Target, record: InputRecord) -> None:
+    """See that a record because of which a key leaves a view is one that the view could show.
+
+    Where no view takes the record, nothing is looked at but the fields that filters read: one that is damaged behind
+    them, or of another kind without them, would delete the key.
+
+    Raises:
+        UnknownSchemaError, BadRecordError: as `SharedRecords`; and what else there is when it cannot be shown.
+    """
+    if record.value is not None:
+        target.output(record, dict(record.headers), record.value)
 
 
 class _PackedOutputs:
@@ -108,8 +124,10 @@ class _PackedOutputs:
         """A view's record of one."""
         self._places[target].append(place)
 
-    def bury(self, target: Target, place: int) -> None:
-        """A view's tombstone."""
+    def bury(self, target: Target, place: int, *, is_seen: bool) -> None:
+        """A view's tombstone; see `_refuse_other`."""
+        if not is_seen:
+            _refuse_other(target, self._records[place])
         self._places[target].append(~place)
 
     def made(self) -> list[Made]:
@@ -312,6 +330,8 @@ class PartitionRouter:
     ) -> None:
         """The record (its place, its key) to the views that it passes, a tombstone to those that its key leaves."""
         place, key = record
+        if (key or b"").startswith(RESERVED):
+            raise wire.BadKeyError("a key is UTF-8, which begins with no such byte")
         filtered = views.views.filtered
         for hit in hits:
             made.put(filtered[hit], place)
@@ -325,7 +345,7 @@ class PartitionRouter:
             if position is None or (open_to is not None and filtered[position].topic not in open_to):
                 staying.add(number)
             elif number not in staying:
-                made.bury(filtered[position], place)
+                made.bury(filtered[position], place, is_seen=bool(hits))
         after = pack(sorted(staying & self._numbers))
         if after != before:
             changes[key or b""] = after

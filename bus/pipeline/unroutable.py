@@ -47,7 +47,6 @@ def unroutable(records: Sequence[InputRecord], take: Callable[[Sequence[InputRec
         except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
             found[place] = Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
         except Exception as error:  # noqa: BLE001  of whoever can write here, it must not stop all that come after it
-            _log.error("not routed", topic=records[place].topic, offset=records[place].offset, error=_kind(error))
             found[place] = Reject(rule="schema", field="", reason=f"no view can be made of it ({_kind(error)})")
     return found
 
@@ -61,6 +60,8 @@ def dead_letters(records: Sequence[InputRecord], rejects: Mapping[int, Reject], 
         feeds: see `EntityViews`; one at least. A record that bears the source of none has its letter with the first.
     """
     letters: dict[str, DeadLetters] = {}
+    if rejects:
+        _log.warning("not routed", topic=records[0].topic, partition=records[0].partition, records=len(rejects))
     for place, reject in rejects.items():
         record = records[place]
         source = wire.header_texts(record.headers).get("ce_source", "")

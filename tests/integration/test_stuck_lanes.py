@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bus import wire
 from bus.control.health import BusHealth, Verdict
-from bus.kafka import clients
+from bus.kafka import clients, record_batches
+from bus.kafka.native import Packed
 from bus.kafka.partitions import partition_of
 from bus.kafka.probe import free_port
 from bus.testing.office import DATASET, ENTITY, VIEW, Office, credit_codes
 from bus.testing.topics import read_topic
+from tests.property.kafka.batches import sealed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,6 +69,47 @@ async def listed(office: Office) -> list[dict[str, Any]]:
     process = office.processes.start(office.settings, "dlq", "show", "--dataset", DATASET, "--json")
     assert process.wait(30) == 0, process.text()
     return [json.loads(line) for line in process.text().splitlines() if line.startswith("{")]
+
+
+async def test_a_header_whose_name_is_no_utf8_stops_nobody_not_even_who_looks_on(office: Office) -> None:
+    if not record_batches.IS_USABLE:
+        pytest.skip("aiokafka is another one, or nothing is compiled")
+    office.worker()
+    office.adapter()
+    await office.register(credit_codes(10))
+    await office.observed(all_routed(10))
+
+    await write_strange_header(office, credit_codes(1)[0])
+    await office.register(credit_codes(10, 10))
+    health = await office.observed(lambda health: all_routed(20)(health) and health.rejects)
+
+    assert (health.ok, [each.stage for each in health.rejects]) == (True, ["route"])
+    assert "\ufffd" in json.dumps(await listed(office), ensure_ascii=False)
+
+
+async def write_strange_header(office: Office, key: str) -> None:
+    """Garbage on shared, with a header that no client for Python would write."""
+
+    class Strange:
+        """A batch builder that spoils what it has built."""
+
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+        def _build(self) -> bytes:
+            return sealed(bytes(self._inner._build()).replace(b"STRANGE", b"\xff\xfe\xfd\xfc\xff\xfe\xfd"))
+
+    producer = clients.producer(office.settings.kafka)
+    async with clients.started(producer, office.settings.kafka):
+        partition = partition_of(key.encode(), 8)
+        packed = Packed(SHARED, partition)
+        packed.append(key.encode(), b"garbage", [("STRANGE", b"x")])
+        batch = record_batches.builder(producer, 10_000, int(time.time() * 1000))
+        batch.extend(packed)
+        await (await producer.send_batch(Strange(batch), SHARED, partition=partition))
 
 
 async def test_a_schema_that_the_registry_lacks_stops_its_lane_which_says_where(office: Office) -> None:

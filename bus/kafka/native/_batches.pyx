@@ -296,7 +296,9 @@ cdef class Records:
         return text_of(entry.value, min(5, entry.value_size)) or b""
 
     def copy_into(self, Py_ssize_t i, Packed packed not None, bytes headers not None, int count, int64_t most):
-        """Add a record to others as it is, with more headers behind its own; False if it were too large so.
+        """Add a record to others as it is, with more headers behind its own.
+
+        False if it were too large so, or has a header whose name is no UTF-8, at which other clients fail.
 
         Args:
             i: its place.
@@ -310,7 +312,7 @@ cdef class Records:
         cdef int64_t size = PyBytes_GET_SIZE(headers), owned = 0
         cdef uint8_t* joined
         cdef uint8_t* out
-        if entry.key_size + entry.value_size + (entry.end - own) + size > most:
+        if entry.key_size + entry.value_size + (entry.end - own) + size > most or not have_names(own, entry.end):
             return False
         read_number(&own, entry.end, &owned)
         joined = <uint8_t*>malloc(10 + (entry.end - own) + size)
@@ -361,6 +363,26 @@ cdef tuple headers_of(Bytes p, Bytes end):
             p += size
         count -= 1
     return tuple(made)
+
+
+cdef bint have_names(Bytes p, Bytes end) except -1:
+    """Whether the names of headers are UTF-8, likewise."""
+    cdef int64_t count = 0, size = 0, i
+    read_number(&p, end, &count)
+    while count > 0:
+        read_number(&p, end, &size)
+        for i in range(size):
+            if p[i] > 127:
+                try:
+                    PyBytes_FromStringAndSize(<const char*>p, size).decode()
+                except UnicodeDecodeError:
+                    return False
+                break
+        p += size
+        read_number(&p, end, &size)
+        p += max(size, 0)
+        count -= 1
+    return True
 
 
 cdef bytes header_of(Bytes p, Bytes end, bytes name):

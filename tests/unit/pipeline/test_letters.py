@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from bus import wire
-from bus.kafka.native import IS_BUILT, Packed, Records
+from bus.kafka.native import IS_BUILT, BatchBuilder, Packed, Records
 from bus.pipeline.counts import Tally
 from bus.pipeline.dlq import DeadLetters, dead_letter, reject_headers
 from bus.pipeline.record import one_by_one
 from bus.pipeline.reject import Reject
+from tests.property.kafka.batches import Batch, read, read_by_aiokafka, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +117,23 @@ def test_what_the_framing_of_headers_makes_too_large_is_so_in_both_ways(headers:
         made.append([*one_by_one(letters.made())])
     assert made[0] == made[1]
     assert {letter.value is None for letter in made[0]} == {False, True}, "the border is among them"
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"abc\xc3", b"\xed\xa0\x80", "空".encode(), b"abc"])
+def test_a_header_whose_name_is_no_utf8_is_renamed_since_other_clients_fail_at_it(name: bytes) -> None:
+    stand_in = "x" * len(name)
+    foreign = Batch([(b"k", b"v", [("y", b"z"), (stand_in, b"z")])], [0]).packed().replace(stand_in.encode(), name)
+    letters = DeadLetters("normalise", "a.b", ("raw.a.b", 3), read(sealed(foreign)))
+    letters.add(0, REJECTS[0], "c.one")
+
+    sent = BatchBuilder(100_000, 0, False)
+    [packed] = letters.made()
+    assert isinstance(packed, Packed)
+    sent.extend(packed)
+    [(_, key, value, headers)] = read_by_aiokafka(bytes(sent._build()))
+    assert (key, value) == (b"k", b"v")
+    assert [each[0] for each in headers[:2]] == ["y", name.decode("utf-8", "replace")]
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="nothing is compiled here")

@@ -170,7 +170,7 @@ def test_a_schema_that_is_not_at_hand_is_asked_for() -> None:
 
 DLQ = "dlq.gongan.population"
 FEEDS = {"1:g": "gongan.population", "1:h": "gongan.residents"}
-FOREIGN = {"type": "record", "name": "f", "fields": [{"name": "id", "type": "string"}]}
+FOREIGN = {"type": "record", "name": "f", "fields": [{"name": "other", "type": "string"}]}
 
 
 def garbage(offset: int, key: str = "k", value: bytes = frame(5) + b"\xff") -> Shared:
@@ -219,6 +219,48 @@ def test_a_key_keeps_what_the_views_had_of_it_and_its_next_change_is_as_if_nothi
 
     assert partition.live(living_in(DOWNTOWN), garbage(1)) == [(DOWNTOWN, "k", True)]
     assert partition.live(living_in(LAKESIDE, 2)) == [(LAKESIDE, "k", True), (DOWNTOWN, "k", False)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [encode({"id": "k", "phone": "110", "division": LAKESIDE}) + b"x", frame(6) + b"\x02k"],
+    ids=["damaged", "foreign"],
+)
+def test_no_key_leaves_a_view_because_of_a_record_that_the_view_could_not_show(value: bytes) -> None:
+    """Though the fields that filters read are there to be read, or are none."""
+    partition = Partition(district(DOWNTOWN), feeds=FEEDS)
+    partition.decoders.add(6, FOREIGN)
+    partition.live(living_in(DOWNTOWN))
+
+    made = through(partition.router.live, [garbage(1, value=value)])
+    assert (len(letters(made)), partition.written(made)) == (1, [])
+    assert partition.live(deleted(2)) == [(DOWNTOWN, "k", False)]
+
+
+def test_a_key_that_is_none_is_never_remembered() -> None:
+    """0xFF begins what the lane keeps of itself in the same topic."""
+    partition = Partition(everybody(), district(DOWNTOWN), feeds=FEEDS)
+    strange = living_in(DOWNTOWN, 1)
+    strange.key = b"\xff\xfe"
+
+    made = through(partition.router.live, [living_in(DOWNTOWN, 0), strange])
+    assert [told["origin"][-1] for _, _, told in letters(made)] == ["1"]
+    assert sorted(partition.written(made)) == [(DOWNTOWN, "k", True), ("whole", "k", True)]
+    partition.owned_by_another(everybody(), district(DOWNTOWN))
+
+
+@pytest.mark.parametrize("is_deletion", [False, True])
+@pytest.mark.parametrize("what", ["key", "id"])
+def test_what_is_too_large_even_as_a_tombstone_becomes_a_dead_letter(what: str, is_deletion: bool) -> None:
+    partition = Partition(everybody(), feeds=FEEDS)
+    huge = deleted(1) if is_deletion else living_in(DOWNTOWN, 1)
+    if what == "key":
+        huge.key = b"k" * 2_000_000
+    else:
+        huge.headers = [("ce_id", b"1" * 2_000_000)]
+
+    [(_, _, told)] = letters(through(partition.router.live, [huge]))
+    assert "larger than a topic takes" in told["reason"]
 
 
 def test_the_letter_goes_to_the_dataset_whose_source_the_record_bears_and_else_to_the_first() -> None:
