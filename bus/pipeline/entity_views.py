@@ -20,7 +20,7 @@ from bus.pipeline.native.filter_program import compile_filters
 from bus.pipeline.native.program import compile_fields_program
 from bus.pipeline.predicate_index import PredicateIndex
 from bus.pipeline.record import Output
-from bus.pipeline.writer_schema import BadRecordError
+from bus.pipeline.reject import Reject, RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,7 +159,8 @@ class Target:
             shared: its value; None makes a tombstone.
 
         Raises:
-            UnknownSchemaError, BadRecordError: as `SharedRecords`; and if not even a tombstone would be small enough.
+            UnknownSchemaError, BadRecordError: as `SharedRecords`.
+            RejectedError: not even a tombstone would be small enough.
         """
         key, partition = record.key, record.partition % self.partitions
         if self.key is not None:
@@ -169,7 +170,7 @@ class Target:
         told = wire.derived_headers(headers, self.id_suffix, self.type_header, self.id_of)
         if wire.record_size(key, value, told) > wire.MAX_SENT_BYTES:
             if wire.record_size(key, None, told) > wire.MAX_SENT_BYTES:
-                raise BadRecordError("its key and id alone are larger than a topic takes")
+                raise RejectedError(Reject("too_large", "", "its key and id alone are larger than a topic takes"))
             _log.error("too large for a view: deleted there", view=self.topic, topic=record.topic, offset=record.offset)
             value = None
         return Output(self.topic, partition, key, value, told)

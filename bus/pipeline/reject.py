@@ -21,7 +21,7 @@ class Reject:
 
 
 class RejectedError(Exception):
-    """A rule's way out of the middle of a record; it never leaves the mapping."""
+    """A rule's way out of the middle of a record; it never leaves the stage."""
 
     def __init__(self, reject: Reject) -> None:
         super().__init__(reject.rule)

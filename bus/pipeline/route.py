@@ -8,17 +8,16 @@ filtered views is remembered per key (`bus.pipeline.memory`), and written to whe
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from typing import TYPE_CHECKING
 
-from bus import wire
 from bus.kafka.native import Packing, Records
 from bus.pipeline import native
 from bus.pipeline.codec import UnknownSchemaError
 from bus.pipeline.entity_views import SharedBodies
 from bus.pipeline.memory import RESERVED, pack, unpack
 from bus.pipeline.record import Output, keys
-from bus.pipeline.unroutable import between, dead_letters, place_of, unroutable
+from bus.pipeline.reject import Reject, RejectedError
+from bus.pipeline.unroutable import dead_letters, place_of, reject_of
 from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
@@ -183,10 +182,11 @@ class PartitionRouter:
             BadRecordError: a record cannot be routed, and no dataset feeds the entity that could have its dead letter.
         """
         changes: Changes = {}
-        outputs = self._around_bad(records, self._live, changes, lambda _: True)
+        outputs, bad = self._around_bad(records, self._live, changes)
         if self._filling is not None and not self._entity.in_order:
-            self._memory.changed.update((record.key or b"", record.offset) for record in records)
-        return [*outputs, *self._settle(changes)]
+            good = (record for place, record in enumerate(records) if place not in bad)
+            self._memory.changed.update((record.key or b"", record.offset) for record in good)
+        return [*outputs, *dead_letters(records, bad, self._entity.feeds), *self._settle(changes)]
 
     def _live(self, records: Sequence[InputRecord], changes: Changes) -> list[Made]:
         made: _Outputs | _PackedOutputs
@@ -203,24 +203,29 @@ class PartitionRouter:
         records: Sequence[InputRecord],
         make: Callable[[Sequence[InputRecord], Changes], list[Made]],
         changes: Changes,
-        is_told: Callable[[int], bool],
-    ) -> list[Made]:
-        """What is made of records; of those that cannot be routed dead letters, where their offsets say so."""
+    ) -> tuple[list[Made], dict[int, Reject]]:
+        """What is made of records; and by their places those that cannot be routed, if there are any, and why."""
         try:
-            return make(records, changes)
+            return make(records, changes), {}
         except UnknownSchemaError:
             raise
         except Exception as error:
             changes.clear()
-            bad = unroutable(records, lambda one: make(one, {}))
+            made: list[Made] = []
+            bad: dict[int, Reject] = {}
+            for place in range(len(records)):  # one by one: what is made of one depends on those before it
+                after = dict(changes)
+                try:
+                    made += make(records[place : place + 1], after)
+                    changes.update(after)
+                except Exception as found:  # noqa: BLE001  see `reject_of`
+                    bad[place] = reject_of(found, records[place])
             if not bad:
                 raise
             if not self._entity.feeds:
                 record, why = records[min(bad)], bad[min(bad)]
                 raise BadRecordError(why.reason, where=place_of(record)) from error
-        made = [each for run in between(records, bad) for each in make(run, changes)]
-        told = {place: why for place, why in bad.items() if is_told(records[place].offset)}
-        return [*made, *dead_letters(records, told, self._entity.feeds)]
+            return made, bad
 
     def _route(self, records: Sequence[InputRecord], made: _Outputs, changes: Changes) -> None:
         views = self._views
@@ -258,10 +263,13 @@ class PartitionRouter:
         except UnknownSchemaError:
             raise
         except Exception:
-            bad = unroutable(records, partial(self._fitting, most=most))
-            if not bad:
-                raise
-            return max(1, min(bad))  # what is bad goes by itself: its dead letter is one topic
+            for place in range(len(records)):
+                try:
+                    self._fitting(records[place : place + 1], most)
+                except Exception as found:  # noqa: BLE001  see `reject_of`
+                    reject_of(found, records[place])
+                    return max(1, place)  # what is bad goes by itself: its dead letter is one topic
+            raise
 
     def _fitting(self, records: Sequence[InputRecord], most: int) -> int:
         views = self._views
@@ -285,8 +293,9 @@ class PartitionRouter:
             UnknownSchemaError, MissingSchemaError, BadRecordError: as `live`.
         """
         changes: Changes = {}
-        made = self._around_bad(records, self._scanned, changes, self._is_new) if self._filling is not None else []
-        return [*made, *self._settle(changes)]
+        made, bad = self._around_bad(records, self._scanned, changes)
+        told = {place: why for place, why in bad.items() if self._is_new(records[place].offset)}
+        return [*made, *dead_letters(records, told, self._entity.feeds), *self._settle(changes)]
 
     def _scanned(self, records: Sequence[InputRecord], changes: Changes) -> list[Made]:
         made = _Outputs(records)
@@ -296,10 +305,11 @@ class PartitionRouter:
         return made.made()
 
     def _is_new(self, offset: int) -> bool:
-        """Whether no view has met the record at an offset, neither live nor while it was filled."""
-        met_live = [view for view in self._memory.views.values() if view.is_live or not self._entity.in_order]
-        is_met = any(view.until <= offset for view in met_live)
-        return not is_met and all(view.next <= offset for view in self._memory.views.values())
+        """Whether no view without a filter, since these look at all of a record, has met the one at an offset."""
+        known = self._memory.views
+        whole = [known[view.topic] for view in self._entity.views if view.filter is None and view.topic in known]
+        met_live = [view for view in whole if view.is_live or not self._entity.in_order]
+        return not any(view.until <= offset for view in met_live) and all(view.next <= offset for view in whole)
 
     def _scan(self, place: int, record: InputRecord, views: _Numbered, made: _Outputs, changes: Changes) -> None:
         changed_at = self._memory.changed.get(record.key or b"", -1)
@@ -331,7 +341,7 @@ class PartitionRouter:
         """The record (its place, its key) to the views that it passes, a tombstone to those that its key leaves."""
         place, key = record
         if (key or b"").startswith(RESERVED):
-            raise wire.BadKeyError("a key is UTF-8, which begins with no such byte")
+            raise RejectedError(Reject("key", "", "its key is no UTF-8"))
         filtered = views.views.filtered
         for hit in hits:
             made.put(filtered[hit], place)

@@ -13,42 +13,35 @@ import structlog
 from bus import wire
 from bus.pipeline.codec import MissingSchemaError, UnencodableError, UnknownSchemaError
 from bus.pipeline.dlq import DeadLetters
-from bus.pipeline.reject import Reject
+from bus.pipeline.reject import Reject, RejectedError
 from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bus.pipeline.record import InputRecord, Made
 
 _log = structlog.get_logger()
 
 
-def unroutable(records: Sequence[InputRecord], take: Callable[[Sequence[InputRecord]], object]) -> dict[int, Reject]:
-    """The records that cannot be taken, by their places, and why.
-
-    Args:
-        records: of one partition.
-        take: what is done with them; done with each by itself.
+def reject_of(error: Exception, record: InputRecord) -> Reject:
+    """Why a record cannot be routed, given what was raised when that was tried with it alone.
 
     Raises:
-        UnknownSchemaError: a writer schema is not at hand yet.
+        UnknownSchemaError: its writer's schema is not at hand yet.
         MissingSchemaError: the registry does not have it. It may be the wrong registry, and everything here good: then
             nothing must be passed over.
     """
-    found = {}
-    for place in range(len(records)):
-        try:
-            take(records[place : place + 1])
-        except UnknownSchemaError:
-            raise
-        except MissingSchemaError as error:
-            raise MissingSchemaError(error.schema_id, where=place_of(records[place])) from None
-        except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
-            found[place] = Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
-        except Exception as error:  # noqa: BLE001  of whoever can write here, it must not stop all that come after it
-            found[place] = Reject(rule="schema", field="", reason=f"no view can be made of it ({_kind(error)})")
-    return found
+    if isinstance(error, UnknownSchemaError):
+        raise error
+    if isinstance(error, MissingSchemaError):
+        raise MissingSchemaError(error.schema_id, where=place_of(record)) from None
+    if isinstance(error, RejectedError):
+        return error.reject
+    if isinstance(error, BadRecordError | wire.BadFrameError | wire.BadKeyError):
+        return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
+    # Whatever it is, of whoever can write here, it must not stop all that come after it.
+    return Reject(rule="schema", field="", reason=f"no view can be made of it ({_kind(error)})")
 
 
 def dead_letters(records: Sequence[InputRecord], rejects: Mapping[int, Reject], feeds: Mapping[str, str]) -> list[Made]:
@@ -70,15 +63,6 @@ def dead_letters(records: Sequence[InputRecord], rejects: Mapping[int, Reject], 
             letters[dataset] = DeadLetters("route", dataset, (record.topic, record.partition), records)
         letters[dataset].add(place, reject, record.topic.removeprefix("shared."))
     return [made for each in letters.values() for made in each.made()]
-
-
-def between(records: Sequence[InputRecord], places: Iterable[int]) -> Iterable[Sequence[InputRecord]]:
-    """The records without those at these ascending places, as the runs that are left."""
-    start = 0
-    for place in [*places, len(records)]:
-        if start < place:
-            yield records[start:place]
-        start = place + 1
 
 
 def place_of(record: InputRecord) -> str:

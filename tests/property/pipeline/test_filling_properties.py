@@ -19,7 +19,7 @@ from bus.pipeline.entity_views import EntityViews, ViewOutput
 from bus.pipeline.memory import Memory
 from bus.pipeline.record import one_by_one
 from bus.pipeline.route import PartitionRouter
-from bus.wire import CloudEvent, Headers, frame
+from bus.wire import CloudEvent, Headers
 from tests.stages import through
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Record:
 
     @property
     def value(self) -> bytes | None:
-        if self.is_garbage:
-            return frame(5) + b"\xff"
+        if self.is_garbage:  # what filters read is there, and the rest is not
+            return encode({"division": self.division or "", "n": self.offset}) + b"\xff"
         return None if self.division is None else encode({"division": self.division, "n": self.offset})
 
     @property
@@ -91,7 +91,10 @@ class World:
         self.written = 0
         self.routed = 0
         self.letters = Counter[int]()
-        self.has_lost_views = False
+        self.is_seen_whole = True
+        """All that was ever written met a view of everybody that is still there."""
+        self.doubtful = set[bytes]()
+        """Keys of garbage that a lane's next owner took for changes: views may lack them until they change."""
         self.views: dict[str, View] = {}
         self.kept: dict[bytes, bytes | None] = {}
         self._in_order = in_order
@@ -107,7 +110,9 @@ class World:
             self.memory.take(key, value)
         joined = min((progress.until for progress in self.memory.filling.values()), default=self.written)
         if not self._in_order and self.memory.filling:
-            self.memory.changed.update((record.key, record.offset) for record in self.log if record.offset >= joined)
+            changed = [record for record in self.log if record.offset >= joined]
+            self.memory.changed.update((record.key, record.offset) for record in changed)
+            self.doubtful.update(record.key for record in changed if record.is_garbage)
         self._adopt()
 
     def _adopt(self) -> None:
@@ -139,9 +144,10 @@ class World:
             self.log.append(Record(self.written, b"%d" % key, division))
             self.written += 1
 
-    def spoil(self) -> None:
-        """Somebody else writes to shared, under a key that nobody has."""
-        self.log.append(Record(self.written, b"garbage %d" % self.written, None, is_garbage=True))
+    def spoil(self, key: int, division: str) -> None:
+        """Somebody else writes to shared."""
+        self.is_seen_whole &= "*" in self.views
+        self.log.append(Record(self.written, b"%d" % key, division, is_garbage=True))
         self.written += 1
 
     def write_and_route(self, changes: Iterable[tuple[int, str | None]]) -> None:
@@ -157,7 +163,7 @@ class World:
     def subscribe(self, wanted: set[str]) -> None:
         self._made += 1
         kept = {division: view for division, view in self.views.items() if division in wanted}
-        self.has_lost_views |= kept != self.views  # and with them what they had met
+        self.is_seen_whole &= not self.written or ("*" in kept)
         new = {division: View(division, f"{division}{self._made}") for division in wanted - kept.keys()}
         self.views = kept | new
         self._adopt()
@@ -180,8 +186,8 @@ class World:
     def compact(self) -> None:
         """All but the newest record of each key goes; of an entity that keeps every record, none."""
         if not self._in_order:
-            newest = {record.key: record.offset for record in self.log}
-            self.log = [record for record in self.log if newest[record.key] == record.offset]
+            newest = {record.key: record.offset for record in self.log if not record.is_garbage}
+            self.log = [each for each in self.log if each.is_garbage or newest[each.key] == each.offset]
 
     def settle(self) -> None:
         self.route(len(self.log))
@@ -189,7 +195,7 @@ class World:
             self.scan(3)
 
     def expected(self, division: str) -> dict[bytes, int]:
-        newest = {record.key: record for record in self.log}
+        newest = {record.key: record for record in self.log if not record.is_garbage}
         return {
             key: record.offset
             for key, record in newest.items()
@@ -207,7 +213,7 @@ steps = st.lists(
         st.tuples(st.just("route"), st.integers(1, 4)),
         st.tuples(st.just("subscribe"), st.sets(st.sampled_from([*DIVISIONS, "*"]), min_size=1)),
         st.tuples(st.just("scan"), st.integers(1, 3)),
-        st.tuples(st.just("spoil")),
+        st.tuples(st.just("spoil"), st.integers(0, 3), st.sampled_from(DIVISIONS)),
         st.tuples(st.just("take_over")),
         st.tuples(st.just("compact")),
     ),
@@ -227,7 +233,10 @@ def test_every_view_ends_with_what_it_must_have_in_order_and_hears_of_nothing_el
     world.settle()
 
     for division, view in world.views.items():
-        assert view.state == world.expected(division)
-    if world.views:
-        assert world.letters.keys() == {record.offset for record in world.log if record.is_garbage}
-        assert world.has_lost_views or set(world.letters.values()) <= {1}, "a dead letter twice"
+        expected = world.expected(division)
+        assert view.state.items() <= expected.items()
+        assert expected.keys() - view.state.keys() <= world.doubtful
+    garbage = {record.offset for record in world.log if record.is_garbage}
+    assert world.letters.keys() <= garbage
+    if world.is_seen_whole:
+        assert world.letters == Counter(garbage), "each has its dead letter, and no other"

@@ -244,7 +244,7 @@ def test_a_key_that_is_none_is_never_remembered() -> None:
     strange.key = b"\xff\xfe"
 
     made = through(partition.router.live, [living_in(DOWNTOWN, 0), strange])
-    assert [told["origin"][-1] for _, _, told in letters(made)] == ["1"]
+    assert [(told["origin"][-1], told["rule"]) for _, _, told in letters(made)] == [("1", "key")]
     assert sorted(partition.written(made)) == [(DOWNTOWN, "k", True), ("whole", "k", True)]
     partition.owned_by_another(everybody(), district(DOWNTOWN))
 
@@ -260,7 +260,7 @@ def test_what_is_too_large_even_as_a_tombstone_becomes_a_dead_letter(what: str, 
         huge.headers = [("ce_id", b"1" * 2_000_000)]
 
     [(_, _, told)] = letters(through(partition.router.live, [huge]))
-    assert "larger than a topic takes" in told["reason"]
+    assert told["rule"] == "too_large"
 
 
 def test_the_letter_goes_to_the_dataset_whose_source_the_record_bears_and_else_to_the_first() -> None:
