@@ -61,9 +61,14 @@ class BusError(Exception):
         """The first line of the class's docstring, without its full stop."""
         return (type(self).__doc__ or "").strip().splitlines()[0].rstrip(".")
 
+    @property
+    def headline(self) -> str:
+        """What happened."""
+        return f"{self.summary}: {self.detail}" if self.detail else self.summary
+
     def __str__(self) -> str:
         """What happened, where, and the way out."""
-        text = f"{self.summary}: {self.detail}" if self.detail else self.summary
+        text = self.headline
         if self.where:
             text += f"\n  where: {self.where}"
         if self.fix:
@@ -75,8 +80,7 @@ def in_a_line(error: Exception) -> str:
     """What an error says, in one line; of one that is not ours only its kind, since its text may hold values."""
     if not isinstance(error, BusError):
         return type(error).__name__
-    told = f"{error.summary}: {error.detail}" if error.detail else error.summary
-    return f"{told} ({error.where})" if error.where else told
+    return f"{error.headline} ({error.where})" if error.where else error.headline
 
 
 class WrongUseError(BusError):

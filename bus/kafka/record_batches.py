@@ -216,10 +216,8 @@ class _RecordsOfPartition(fetcher.PartitionRecords):
 
     def _rest(self, content: memoryview) -> Iterator[Any]:
         """The records of a batch that were not handed out yet; they bear the time of its newest."""
-        topic, partition = self._tp
-        of_batch = native.Records.of_batch
         common = {"timestamp": _INT64(content, 35)[0], "timestamp_type": content[22] >> 3 & 1, "checksum": None}
-        for record in of_batch(topic, partition, content, self.next_fetch_offset, decompressed, is_checked=False):
+        for record in FetchedBatch(self._tp.topic, self._tp.partition, content, self.next_fetch_offset).records():
             self.next_fetch_offset = record.offset + 1
             yield self._consumer_record(self._tp, SimpleNamespace(**record._asdict(), **common))
         self.next_fetch_offset = _INT64(content)[0] + _INT32(content, 23)[0] + 1

@@ -20,7 +20,7 @@ from bus.pipeline.dlq import DeadLetters
 from bus.pipeline.envelope import row_schema
 from bus.pipeline.open_rejects import Entry, Verdict
 from bus.pipeline.record import Output, key_at, offset_at, places
-from bus.pipeline.reject import Reject
+from bus.pipeline.reject import UNDECODABLE, Reject, undecodable
 from bus.pipeline.writer_schema import BadRecordError
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ class DatasetNormaliser:
         """
         try:
             return self._made(record)
-        except (BadRecordError, wire.BadFrameError, wire.BadKeyError) as error:
-            return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
+        except UNDECODABLE as error:
+            return undecodable(error)
         except UnencodableError as error:
             return Reject(rule="schema", field="", reason=f"does not fit the shared schema ({error.detail})")
         except UnknownSchemaError:

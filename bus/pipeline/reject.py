@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bus.pipeline.writer_schema import BadRecordError
+from bus.wire import BadFrameError, BadKeyError
+
+if TYPE_CHECKING:
+    from bus.errors import BusError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,15 @@ class Reject:
     rule: str
     field: str
     reason: str
+
+
+UNDECODABLE: Final = (BadRecordError, BadFrameError, BadKeyError)
+"""What is raised for a record that cannot be decoded."""
+
+
+def undecodable(error: BusError) -> Reject:
+    """The verdict on it."""
+    return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
 
 
 class RejectedError(Exception):

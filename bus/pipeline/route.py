@@ -74,19 +74,17 @@ class _Outputs:
     """What becomes of some records, by the reference: record by record."""
 
     def __init__(self, records: Sequence[InputRecord]) -> None:
-        self._records = records
+        self.records = records
         self._made: list[Made] = []
 
     def put(self, target: Target, place: int) -> None:
         """A view's record of one."""
-        record = self._records[place]
+        record = self.records[place]
         self._made.append(target.output(record, dict(record.headers), record.value))
 
-    def bury(self, target: Target, place: int, *, is_seen: bool) -> None:
-        """A view's tombstone; see `_refuse_other`."""
-        record = self._records[place]
-        if not is_seen:
-            _refuse_other(target, record)
+    def bury(self, target: Target, place: int) -> None:
+        """A view's tombstone."""
+        record = self.records[place]
         self._made.append(target.output(record, dict(record.headers), None))
 
     def made(self) -> list[Made]:
@@ -111,7 +109,7 @@ class _PackedOutputs:
     """The same by the compiled code, view by view, once it is known which records each gets."""
 
     def __init__(self, records: Records) -> None:
-        self._records = records
+        self.records = records
         self._unfiltered: list[Target] = []
         self._places: defaultdict[Target, list[int]] = defaultdict(list)
 
@@ -123,10 +121,8 @@ class _PackedOutputs:
         """A view's record of one."""
         self._places[target].append(place)
 
-    def bury(self, target: Target, place: int, *, is_seen: bool) -> None:
-        """A view's tombstone; see `_refuse_other`."""
-        if not is_seen:
-            _refuse_other(target, self._records[place])
+    def bury(self, target: Target, place: int) -> None:
+        """A view's tombstone."""
         self._places[target].append(~place)
 
     def made(self) -> list[Made]:
@@ -136,14 +132,14 @@ class _PackedOutputs:
             UnknownSchemaError, BadRecordError: as `SharedRecords`.
         """
         made: list[Made] = []
-        shared = SharedBodies(self._records)
+        shared = SharedBodies(self.records)
         for target in self._unfiltered:
             packing = Packing(target.topic, target.partitions)
-            target.take(self._records, packing, shared)
+            target.take(self.records, packing, shared)
             made += packing.packed()
         for target, places in self._places.items():
             packing = Packing(target.topic, target.partitions)
-            target.take_some(self._records, places, packing, shared)
+            target.take_some(self.records, places, packing, shared)
             made += packing.packed()
         return made
 
@@ -355,7 +351,9 @@ class PartitionRouter:
             if position is None or (open_to is not None and filtered[position].topic not in open_to):
                 staying.add(number)
             elif number not in staying:
-                made.bury(filtered[position], place, is_seen=bool(hits))
+                if not hits:
+                    _refuse_other(filtered[position], made.records[place])
+                made.bury(filtered[position], place)
         after = pack(sorted(staying & self._numbers))
         if after != before:
             changes[key or b""] = after

@@ -13,8 +13,7 @@ import structlog
 from bus import wire
 from bus.pipeline.codec import MissingSchemaError, UnencodableError, UnknownSchemaError
 from bus.pipeline.dlq import DeadLetters
-from bus.pipeline.reject import Reject, RejectedError
-from bus.pipeline.writer_schema import BadRecordError
+from bus.pipeline.reject import UNDECODABLE, Reject, RejectedError, undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +37,8 @@ def reject_of(error: Exception, record: InputRecord) -> Reject:
         raise MissingSchemaError(error.schema_id, where=place_of(record)) from None
     if isinstance(error, RejectedError):
         return error.reject
-    if isinstance(error, BadRecordError | wire.BadFrameError | wire.BadKeyError):
-        return Reject(rule="undecodable", field="", reason=f"{error.summary}: {error.detail}")
+    if isinstance(error, UNDECODABLE):
+        return undecodable(error)
     # Whatever it is, of whoever can write here, it must not stop all that come after it.
     return Reject(rule="schema", field="", reason=f"no view can be made of it ({_kind(error)})")
 

@@ -161,11 +161,11 @@ class StageWorks:
                 views[view.spec.entity].append(output)
             elif output:
                 unrouted[wire.view_topic(view.name, view.spec.revision)] = output
-        entities = {}
+        entities, feeds = {}, _feeds(catalogue)
         for name, found in views.items():
-            entity, feeds = catalogue.entities[name], _feeds(catalogue, name)
-            make = partial(self._entity_views, entity, found, feeds)
-            entities[wire.shared_topic(name)] = await self._entities.get(name, (entity, found, feeds), make)
+            parts = catalogue.entities[name], found, feeds[name]
+            make = partial(self._entity_views, *parts)
+            entities[wire.shared_topic(name)] = await self._entities.get(name, parts, make)
         inputs = {wire.shared_topic(name): catalogue.entities[name].spec.partitions for name in views}
         return StageWork(inputs, entities=entities, unrouted=unrouted)
 
@@ -238,13 +238,13 @@ class _Kept(Generic[T]):
         self._asked.clear()
 
 
-def _feeds(catalogue: Catalogue, entity: str) -> dict[str, str]:
-    """The datasets that feed an entity, by name; see `EntityViews`."""
-    found: dict[str, str] = {}
+def _feeds(catalogue: Catalogue) -> defaultdict[str, dict[str, str]]:
+    """The datasets that feed each entity, by name; see `EntityViews`."""
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, dataset in sorted(catalogue.datasets.items()):
-        if any(mapping.spec.entity == entity for mapping in catalogue.mappings_of(name)):
-            credit_code = catalogue.departments[dataset.spec.department].spec.credit_code
-            found.setdefault(f"{credit_code}:{dataset.spec.source.config}", name)
+        credit_code = catalogue.departments[dataset.spec.department].spec.credit_code
+        for mapping in catalogue.mappings_of(name):
+            found[mapping.spec.entity].setdefault(f"{credit_code}:{dataset.spec.source.config}", name)
     return found
 
 

@@ -144,7 +144,7 @@ async def test_a_toasted_value_is_read_only_when_queries_see_its_transaction(slo
         )
         waiting = "from pg_stat_activity where wait_event = 'SyncRep'"
         await until(lambda: source.sql(f"select pid {waiting}"), within=15)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # nothing is waited for: that nothing comes meanwhile is what is tried
         assert reading.streamed == []  # the stream has had them, and no query sees them yet
         await source.sql(f"select pg_cancel_backend(pid) {waiting}")
         await writing

@@ -187,7 +187,7 @@ async def test_it_looks_seldom_while_nobody_watches_and_at_once_when_somebody_co
     running = asyncio.create_task(watch.run())
     try:
         await asyncio.wait_for(watch.newer(0), 5)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # nothing is waited for: that nothing comes, twenty intervals long, is what is tried
         assert feed.looks == 1
         with watch.watching():
             await asyncio.wait_for(watch.newer(2), IDLE / 2)
